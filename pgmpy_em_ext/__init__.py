@@ -1,0 +1,1 @@
+"""pgmpy em ext"""

@@ -1,0 +1,33 @@
+"""Errors that a caller may want to catch by kind."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class ImpossibleEvidenceError(ValueError):
+    """A row has probability zero under the parameters in hand.
+
+    Parameters
+    ----------
+    row : int
+        Position of the first such row in the table, counting from 0.
+    values : Mapping
+        The observed states of the variables that take part.
+    """
+
+    def __init__(self, row: int, values: Mapping[Any, Any]) -> None:
+        self.row = row
+        self.values = dict(values)
+        observed = ", ".join(f"{name}={state!r}" for name, state in self.values.items())
+        super().__init__(
+            f"row {row} (counting from 0) is impossible: the CPDs give probability zero to {observed}. "
+            "Correct the row, or give a start (init_cpds, fixed_cpds) without zeros for these states."
+        )
+
+    def __reduce__(self) -> tuple:
+        """Pickle by the two arguments, since the message is made from them."""
+        return type(self), (self.row, self.values)
+
+
+class MemoryBudgetError(ValueError):
+    """Exact inference would need more memory than the engine's budget."""

@@ -1,0 +1,112 @@
+"""From encoded rows to distinct evidence: a monoid, so that chunks reduce apart and merge."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pgmpy_em_ext.network import Network
+from pgmpy_em_ext.packing import distinct_rows
+from pgmpy_em_ext.types import MISSING, EncodedData, Evidence, FloatArray, IntArray
+
+
+class Reduction(NamedTuple):
+    """Rows counted by kind: equal codes and equal weight.
+
+    Integers alone are added, so merging is exact, associative and commutative,
+    and neither the order of the rows nor the size of the chunks can change a bit
+    of any result.
+
+    Attributes
+    ----------
+    codes : int ndarray of shape (n_kinds, n_nodes)
+        Observed states, -1 where missing.
+    weight : float ndarray of shape (n_kinds,)
+        The weight of one row of the kind, > 0.
+    count : int64 ndarray of shape (n_kinds,)
+        How many rows are of the kind.
+    first_row : int ndarray of shape (n_kinds,)
+        Position of the first of them in the user's table.
+    n_rows : int
+        Rows seen, those of weight zero included.
+    n_zero_weight : int
+        Rows of weight zero: they count for nothing and are left out.
+    """
+
+    codes: IntArray
+    weight: FloatArray
+    count: IntArray
+    first_row: IntArray
+    n_rows: int
+    n_zero_weight: int
+
+
+def _collect(codes: IntArray, weight: FloatArray, count: IntArray, first_row: IntArray) -> tuple:
+    """Count rows of the same codes and weight together."""
+    if len(codes) == 0:
+        return codes, weight, count, first_row
+    _, weight_rank = np.unique(weight, return_inverse=True)
+    first, inverse = distinct_rows([*codes.T, weight_rank])
+    total = np.zeros(len(first), dtype=np.int64)
+    np.add.at(total, inverse, count)
+    earliest = np.full(len(first), np.iinfo(np.int64).max)
+    np.minimum.at(earliest, inverse, first_row)
+    return codes[first], weight[first], total, earliest
+
+
+def reduce_rows(data: EncodedData) -> Reduction:
+    """Count the distinct rows of a chunk of data.
+
+    Examples
+    --------
+    >>> codes = np.array([[0, -1], [1, 1], [0, -1]])
+    >>> reduction = reduce_rows(EncodedData(codes, np.ones(3), np.arange(3)))
+    >>> reduction.codes, reduction.count
+    (array([[ 0, -1], [ 1, 1]]), array([2, 1]))
+    """
+    kept = data.weight > 0
+    codes, weight, row = data.codes[kept], data.weight[kept], data.row[kept]
+    kinds = _collect(codes, weight, np.ones(len(codes), dtype=np.int64), row)
+    return Reduction(*kinds, n_rows=len(data.codes), n_zero_weight=int(len(kept) - kept.sum()))
+
+
+def merge(left: Reduction, right: Reduction) -> Reduction:
+    """Merge the reductions of two chunks: the same as reducing their rows together."""
+    kinds = _collect(*(np.concatenate(pair) for pair in zip(left[:4], right[:4], strict=True)))
+    return Reduction(
+        *kinds, n_rows=left.n_rows + right.n_rows, n_zero_weight=left.n_zero_weight + right.n_zero_weight
+    )
+
+
+def to_evidence(reduction: Reduction) -> Evidence:
+    """Add up the weights of equal rows, in an order that depends on their values alone."""
+    first, inverse = distinct_rows(list(reduction.codes.T))
+    weight = np.bincount(inverse, weights=reduction.weight * reduction.count, minlength=len(first))
+    first_row = np.full(len(first), np.iinfo(np.int64).max)
+    np.minimum.at(first_row, inverse, reduction.first_row)
+    return Evidence(reduction.codes[first], weight, first_row)
+
+
+def family_counts(network: Network, codes: IntArray, weight: FloatArray) -> FloatArray:
+    """Count each family over the rows that observe all of it (available cases).
+
+    Parameters
+    ----------
+    network : Network
+        The families to count.
+    codes : int ndarray of shape (n, n_nodes)
+        Rows, -1 where missing.
+    weight : float ndarray of shape (n,)
+        Weights, in records.
+
+    Returns
+    -------
+    float ndarray of shape (network.n_cells,)
+        Counts in the flat layout.
+    """
+    counts = np.zeros(network.n_cells)
+    for node, family in enumerate(network.families):
+        observed = (codes[:, list(family.members)] != MISSING).all(axis=1)
+        start, stop = network.offsets[node : node + 2]
+        cells = network.cells(node, codes[observed]) - start
+        counts[start:stop] = np.bincount(cells, weights=weight[observed], minlength=stop - start)
+    return counts

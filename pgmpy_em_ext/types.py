@@ -1,0 +1,64 @@
+"""The states that flow from one layer to the next: plain tuples of arrays, never modified."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+MISSING = -1
+"""The code of a missing cell and of a latent variable."""
+
+IntArray = NDArray[np.integer]
+FloatArray = NDArray[np.float64]
+
+
+class EncodedData(NamedTuple):
+    """A table as integers.
+
+    Attributes
+    ----------
+    codes : int ndarray of shape (n_rows, n_nodes)
+        Index of the observed state; -1 where missing or latent.
+    weight : float ndarray of shape (n_rows,)
+        Weight of each row, in records, >= 0.
+    row : int ndarray of shape (n_rows,)
+        Position of each row in the user's table, for messages.
+    """
+
+    codes: IntArray
+    weight: FloatArray
+    row: IntArray
+
+
+class Evidence(NamedTuple):
+    """Distinct rows, in lexicographic order of their codes.
+
+    Attributes
+    ----------
+    codes : int ndarray of shape (n_distinct, n_nodes)
+        As in `EncodedData`; no two rows are equal.
+    weight : float ndarray of shape (n_distinct,)
+        Total weight of the rows that are equal to this one, in records, > 0.
+    first_row : int ndarray of shape (n_distinct,)
+        Position in the user's table of the first of them.
+    """
+
+    codes: IntArray
+    weight: FloatArray
+    first_row: IntArray
+
+
+class ExpectedStatistics(NamedTuple):
+    """What an E-step returns.
+
+    Attributes
+    ----------
+    counts : float ndarray of shape (n_cells,)
+        Expected counts of every family, in records, in the flat layout of `Network`.
+    log_likelihood : float
+        Log-likelihood of the observed data under the parameters that the counts
+        were computed with, in nats, summed over records.
+    """
+
+    counts: FloatArray
+    log_likelihood: float
