@@ -1,10 +1,10 @@
-"""Equal rows of integer columns, found exactly: no hash that could collide."""
+"""Equal rows of integer columns, found exactly (no hash that could collide), and sums over them."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from pgmpy_em_ext.types import IntArray
+from pgmpy_em_ext.types import FloatArray, IntArray
 
 _LIMIT = 2**63
 
@@ -31,12 +31,12 @@ def pack_columns(columns: Sequence[IntArray]) -> IntArray:
     -------
     int64 ndarray of shape (n,)
     """
-    key = np.zeros(len(columns[0]), dtype=np.int64)
+    key: IntArray = np.zeros(len(columns[0]), dtype=np.int64)
     radix = 1
     for column in columns:
         low = int(column.min())
         span = int(column.max()) - low + 1
-        digit = column.astype(np.int64) - low
+        digit: IntArray = column.astype(np.int64) - low
         if radix * span >= _LIMIT:
             key, radix = _compact(key)
         if radix * span >= _LIMIT:
@@ -71,3 +71,13 @@ def distinct_rows(columns: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     _, first, inverse = np.unique(pack_columns(columns), return_index=True, return_inverse=True)
     return first, inverse
+
+
+def weighted_bincount(bins: IntArray, weight: FloatArray, n_bins: int) -> FloatArray:
+    """Sum weights by bin, as floats even where there is nothing to sum.
+
+    Returns
+    -------
+    float ndarray of shape (n_bins,)
+    """
+    return np.bincount(bins, weights=weight, minlength=n_bins).astype(np.float64, copy=False)

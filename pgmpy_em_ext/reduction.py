@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.packing import distinct_rows
+from pgmpy_em_ext.packing import distinct_rows, weighted_bincount
 from pgmpy_em_ext.types import MISSING, EncodedData, Evidence, FloatArray, IntArray
 
 
@@ -22,7 +22,7 @@ class Reduction(NamedTuple):
         Observed states, -1 where missing.
     weight : float ndarray of shape (n_kinds,)
         The weight of one row of the kind, > 0.
-    count : int64 ndarray of shape (n_kinds,)
+    multiplicity : int64 ndarray of shape (n_kinds,)
         How many rows are of the kind.
     first_row : int ndarray of shape (n_kinds,)
         Position of the first of them in the user's table.
@@ -34,20 +34,22 @@ class Reduction(NamedTuple):
 
     codes: IntArray
     weight: FloatArray
-    count: IntArray
+    multiplicity: IntArray
     first_row: IntArray
     n_rows: int
     n_zero_weight: int
 
 
-def _collect(codes: IntArray, weight: FloatArray, count: IntArray, first_row: IntArray) -> tuple:
+def _collect(
+    codes: IntArray, weight: FloatArray, multiplicity: IntArray, first_row: IntArray
+) -> tuple[IntArray, FloatArray, IntArray, IntArray]:
     """Count rows of the same codes and weight together."""
     if len(codes) == 0:
-        return codes, weight, count, first_row
+        return codes, weight, multiplicity, first_row
     _, weight_rank = np.unique(weight, return_inverse=True)
     first, inverse = distinct_rows([*codes.T, weight_rank])
     total = np.zeros(len(first), dtype=np.int64)
-    np.add.at(total, inverse, count)
+    np.add.at(total, inverse, multiplicity)
     earliest = np.full(len(first), np.iinfo(np.int64).max)
     np.minimum.at(earliest, inverse, first_row)
     return codes[first], weight[first], total, earliest
@@ -60,27 +62,26 @@ def reduce_rows(data: EncodedData) -> Reduction:
     --------
     >>> codes = np.array([[0, -1], [1, 1], [0, -1]])
     >>> reduction = reduce_rows(EncodedData(codes, np.ones(3), np.arange(3)))
-    >>> reduction.codes, reduction.count
+    >>> reduction.codes, reduction.multiplicity
     (array([[ 0, -1], [ 1, 1]]), array([2, 1]))
     """
     kept = data.weight > 0
     codes, weight, row = data.codes[kept], data.weight[kept], data.row[kept]
     kinds = _collect(codes, weight, np.ones(len(codes), dtype=np.int64), row)
-    return Reduction(*kinds, n_rows=len(data.codes), n_zero_weight=int(len(kept) - kept.sum()))
+    return Reduction(*kinds, len(data.codes), int(len(kept) - kept.sum()))
 
 
 def merge(left: Reduction, right: Reduction) -> Reduction:
     """Merge the reductions of two chunks: the same as reducing their rows together."""
-    kinds = _collect(*(np.concatenate(pair) for pair in zip(left[:4], right[:4], strict=True)))
-    return Reduction(
-        *kinds, n_rows=left.n_rows + right.n_rows, n_zero_weight=left.n_zero_weight + right.n_zero_weight
-    )
+    codes, weight, multiplicity, first_row = (np.concatenate(pair) for pair in zip(left[:4], right[:4], strict=True))
+    kinds = _collect(codes, weight, multiplicity, first_row)
+    return Reduction(*kinds, left.n_rows + right.n_rows, left.n_zero_weight + right.n_zero_weight)
 
 
 def to_evidence(reduction: Reduction) -> Evidence:
     """Add up the weights of equal rows, in an order that depends on their values alone."""
     first, inverse = distinct_rows(list(reduction.codes.T))
-    weight = np.bincount(inverse, weights=reduction.weight * reduction.count, minlength=len(first))
+    weight = weighted_bincount(inverse, reduction.weight * reduction.multiplicity, len(first))
     first_row = np.full(len(first), np.iinfo(np.int64).max)
     np.minimum.at(first_row, inverse, reduction.first_row)
     return Evidence(reduction.codes[first], weight, first_row)
@@ -108,5 +109,5 @@ def family_counts(network: Network, codes: IntArray, weight: FloatArray) -> Floa
         observed = (codes[:, list(family.members)] != MISSING).all(axis=1)
         start, stop = network.offsets[node : node + 2]
         cells = network.cells(node, codes[observed]) - start
-        counts[start:stop] = np.bincount(cells, weights=weight[observed], minlength=stop - start)
+        counts[start:stop] = weighted_bincount(cells, weight[observed], stop - start)
     return counts

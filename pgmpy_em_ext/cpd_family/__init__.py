@@ -1,0 +1,1 @@
+"""Families of conditional distributions, one file each."""

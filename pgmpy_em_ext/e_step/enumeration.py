@@ -7,6 +7,7 @@ import numpy as np
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError
 from pgmpy_em_ext.network import Network
+from pgmpy_em_ext.packing import weighted_bincount
 from pgmpy_em_ext.types import MISSING, Evidence, ExpectedStatistics, FloatArray, IntArray
 
 
@@ -145,20 +146,16 @@ class EnumerationEStep(EStep):
             posterior, row_log_likelihood = weigh_completions(network, parameters, completions, len(codes))
             if not np.isfinite(row_log_likelihood).all():
                 row = int(np.flatnonzero(~np.isfinite(row_log_likelihood))[0])
-                raise ImpossibleEvidenceError(
-                    int(evidence.first_row[batch][row]), network.observed_states(codes[row])
-                )
+                raise ImpossibleEvidenceError(int(evidence.first_row[batch][row]), network.observed_states(codes[row]))
             expected = posterior * weight[completions.row]
             for node in range(network.n_nodes):
                 cells = network.cells(node, completions.codes)
-                counts += np.bincount(cells, weights=expected, minlength=network.n_cells)
+                counts += weighted_bincount(cells, expected, network.n_cells)
             log_likelihood += float(weight @ row_log_likelihood)
         return ExpectedStatistics(counts, log_likelihood)
 
 
-def completion_batches(
-    network: Network, codes: IntArray, max_completions: int, row_numbers: IntArray
-) -> list[slice]:
+def completion_batches(network: Network, codes: IntArray, max_completions: int, row_numbers: IntArray) -> list[slice]:
     """Cut rows into slices of at most so many completions; a single row with more is an error."""
     batches, start, held = [], 0, 0
     for row, count in enumerate(count_completions(network, codes)):

@@ -1,6 +1,7 @@
 """Merge the compiler's blocks into groups that one vectorised operation handles."""
 
 from collections import defaultdict
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -80,7 +81,7 @@ def _split(merged: _Merged, scopes: tuple[Scope, ...]) -> list[tuple[int, Group,
     column_end = np.append(0, np.cumsum(merged.size))
     empty = np.array([not scope.variables for scope in scopes])
     groups = []
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in pairwise(bounds.tolist()):
         size = merged.size[low:high]
         group = Group(
             inputs=np.ascontiguousarray(merged.inputs[:, :, column_end[low] : column_end[high]]),

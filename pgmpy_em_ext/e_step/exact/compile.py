@@ -24,7 +24,7 @@ from pgmpy_em_ext.e_step.exact.graph import EliminationGraph, Scope
 from pgmpy_em_ext.e_step.exact.terms import TermTable
 from pgmpy_em_ext.exceptions import MemoryBudgetError
 from pgmpy_em_ext.network import Network, contiguous_strides
-from pgmpy_em_ext.packing import distinct_rows
+from pgmpy_em_ext.packing import distinct_rows, weighted_bincount
 from pgmpy_em_ext.types import MISSING, Evidence, FloatArray, IntArray
 
 MAX_INPUTS = 6
@@ -139,8 +139,8 @@ class Compiler:
             np.minimum(first, self.rank[member], out=first, where=alive)
         needed = ~self.dead[:, node]
         counted = needed & (mask == 0)
-        base_counts[start:stop] = np.bincount(
-            offset[counted] - start, weights=self.evidence.weight[counted], minlength=stop - start
+        base_counts[start:stop] = weighted_bincount(
+            offset[counted] - start, self.evidence.weight[counted], stop - start
         )
         rows = np.flatnonzero(needed & (mask > 0))
         if len(rows) == 0:
@@ -226,7 +226,7 @@ class Compiler:
         else:
             first = inverse = np.arange(len(rows))
         steps = inputs[:, first]
-        weight = np.bincount(inverse, weights=self.evidence.weight[rows], minlength=len(first))
+        weight = weighted_bincount(inverse, self.evidence.weight[rows], len(first))
         level = self.terms.level_of(steps).max(axis=0) + 1
         layouts = self.terms.layout_of(steps)
         shape_first, shape_of = distinct_rows(list(layouts))
@@ -329,7 +329,5 @@ def compile_evidence(
     of the distinct tables, which is exponential in the largest component of missing
     variables that some row has.
     """
-    compiler = Compiler(
-        network, evidence, order, prune_barren=prune_barren, share=share, memory_budget=memory_budget
-    )
+    compiler = Compiler(network, evidence, order, prune_barren=prune_barren, share=share, memory_budget=memory_budget)
     return compiler.run()

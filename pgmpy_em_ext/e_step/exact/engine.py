@@ -124,6 +124,4 @@ def impossible_cell(network: Network, evidence: Evidence, cell: int) -> Impossib
     observed = np.flatnonzero((evidence.codes[:, list(members)] != MISSING).all(axis=1))
     rows = observed[network.cells(node, evidence.codes[observed]) == cell]
     row = int(rows[np.argmin(evidence.first_row[rows])])
-    return ImpossibleEvidenceError(
-        int(evidence.first_row[row]), network.observed_states(evidence.codes[row], members)
-    )
+    return ImpossibleEvidenceError(int(evidence.first_row[row]), network.observed_states(evidence.codes[row], members))

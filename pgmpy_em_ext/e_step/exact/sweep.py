@@ -81,7 +81,7 @@ def forward(graph: EliminationGraph, parameters: FloatArray, *, allow_impossible
 
 
 def beliefs(group: Group, table: FloatArray, adjoint: FloatArray) -> FloatArray:
-    """Expected weight of every cell of a group's tables.
+    """Compute the expected weight of every cell of a group's tables.
 
     Each column of the table is scaled to sum to its adjoint; a column that is zero
     throughout stays so. Dividing by the sum, not multiplying by its inverse, is what

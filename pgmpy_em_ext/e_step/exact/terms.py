@@ -21,7 +21,7 @@ class TermTable:
         self._length = 0
 
     def layout(self, scope: Scope) -> int:
-        """Number a layout, the same number for the same layout."""
+        """Give a layout its number, the same for the same layout."""
         found = self._layout_index.get(scope)
         if found is None:
             found = len(self.layouts)

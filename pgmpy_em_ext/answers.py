@@ -1,0 +1,218 @@
+"""Answers about rows of a table, in batches of bounded memory, from arrays to pandas."""
+
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from pgmpy_em_ext.e_step.enumeration import count_completions, enumerate_completions, weigh_completions
+from pgmpy_em_ext.e_step.exact.rows import RowPass, draw_completions, row_log_likelihood, row_posteriors, sweep_rows
+from pgmpy_em_ext.encoding import match_states
+from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError
+from pgmpy_em_ext.network import Network
+from pgmpy_em_ext.packing import distinct_rows
+from pgmpy_em_ext.types import MISSING, FloatArray, IntArray
+
+MEMORY_BUDGET = 2**31
+"""Bytes that one batch of rows may take; a batch that would need more is halved."""
+
+MAX_COMPLETIONS = 5_000_000
+"""Rows of the longest table of completions that is made."""
+
+Answer = TypeVar("Answer")
+
+
+def _in_batches(
+    network: Network,
+    parameters: FloatArray,
+    codes: IntArray,
+    batch_size: int,
+    answer: Callable[[slice, RowPass], Answer],
+    *,
+    prune_barren: bool,
+) -> Iterator[Answer]:
+    """Sweep rows batch by batch; a batch that does not fit is halved, down to a single row."""
+    pending = [slice(start, min(start + batch_size, len(codes))) for start in range(0, len(codes), batch_size)]
+    pending.reverse()
+    while pending:
+        batch = pending.pop()
+        try:
+            rows = sweep_rows(network, parameters, codes[batch], prune_barren=prune_barren, memory_budget=MEMORY_BUDGET)
+        except MemoryBudgetError:
+            if batch.stop - batch.start == 1:
+                raise
+            middle = (batch.start + batch.stop) // 2
+            pending += [slice(middle, batch.stop), slice(batch.start, middle)]
+            continue
+        yield answer(batch, rows)
+
+
+def log_likelihoods(network: Network, parameters: FloatArray, codes: IntArray, batch_size: int) -> FloatArray:
+    """Log-likelihood of each row's observed states, in nats; -inf where impossible.
+
+    Returns
+    -------
+    float ndarray of shape (n_rows,)
+    """
+    first, inverse = distinct_rows(list(codes.T))
+
+    def answer(_: slice, rows: RowPass) -> FloatArray:
+        return row_log_likelihood(rows, parameters)
+
+    parts = _in_batches(network, parameters, codes[first], batch_size, answer, prune_barren=True)
+    return np.concatenate(list(parts))[inverse]
+
+
+def check_possible(network: Network, codes: IntArray, log_likelihood: FloatArray) -> None:
+    """Refuse rows of probability zero, which have no posterior; the first is named."""
+    impossible = np.flatnonzero(np.isneginf(log_likelihood))
+    if len(impossible):
+        row = int(impossible[0])
+        raise ImpossibleEvidenceError(row, network.observed_states(codes[row]))
+
+
+def posteriors(
+    network: Network, parameters: FloatArray, codes: IntArray, batch_size: int
+) -> dict[int, tuple[IntArray, FloatArray]]:
+    """Posterior of every missing cell.
+
+    Returns
+    -------
+    dict
+        For each variable with a missing cell: the rows where it is missing, and a float
+        ndarray of shape (n_missing, cardinality).
+    """
+    first, inverse = distinct_rows(list(codes.T))
+    distinct = codes[first]
+    check_possible(network, codes, log_likelihoods(network, parameters, distinct, batch_size)[inverse])
+    parts = _in_batches(
+        network, parameters, distinct, batch_size, lambda _, rows: row_posteriors(rows), prune_barren=False
+    )
+    collected: dict[int, list[FloatArray]] = {}
+    for part in parts:
+        for node, probabilities in part.items():
+            collected.setdefault(node, []).append(probabilities)
+    found: dict[int, tuple[IntArray, FloatArray]] = {}
+    for node in sorted(collected):
+        rank = np.cumsum(distinct[:, node] == MISSING) - 1
+        rows = np.flatnonzero(codes[:, node] == MISSING)
+        found[node] = rows, np.concatenate(collected[node])[rank[inverse[rows]]]
+    return found
+
+
+def draws(
+    network: Network, parameters: FloatArray, codes: IntArray, batch_size: int, rng: np.random.Generator
+) -> IntArray:
+    """Draw every row's missing cells from their joint posterior.
+
+    Each cell has its own uniform number, row by row, so that the draws do not depend on
+    the size of the batches.
+    """
+    check_possible(network, codes, log_likelihoods(network, parameters, codes, batch_size))
+
+    def answer(batch: slice, rows: RowPass) -> IntArray:
+        return draw_completions(rows, rng.random((batch.stop - batch.start, network.n_nodes)))
+
+    return np.concatenate(list(_in_batches(network, parameters, codes, batch_size, answer, prune_barren=False)))
+
+
+def modes(network: Network, parameters: FloatArray, codes: IntArray, batch_size: int) -> IntArray:
+    """Fill every missing cell with the most probable state of its posterior."""
+    completed = codes.astype(np.int64)
+    for node, (rows, probabilities) in posteriors(network, parameters, codes, batch_size).items():
+        completed[rows, node] = probabilities.argmax(axis=1)
+    return completed
+
+
+def probability_frames(
+    network: Network, found: dict[int, tuple[IntArray, FloatArray]], index: pd.Index
+) -> dict[Hashable, pd.DataFrame]:
+    """Label posteriors by row and state."""
+    return {
+        network.names[node]: pd.DataFrame(
+            probabilities,
+            index=index[rows],
+            columns=pd.Index(list(network.state_names[node]), name=network.names[node], tupleize_cols=False),
+        )
+        for node, (rows, probabilities) in found.items()
+    }
+
+
+def completion_frame(
+    network: Network, parameters: FloatArray, codes: IntArray, weight: FloatArray, index: pd.Index
+) -> pd.DataFrame:
+    """List the completions of all rows that have positive probability, with their weights."""
+    total = sum(count_completions(network, codes))
+    if total > MAX_COMPLETIONS:
+        raise MemoryBudgetError(
+            f"the {len(codes):,} rows have {total:,} completions, more than the {MAX_COMPLETIONS:,} that are listed. "
+            "Pass fewer rows, or draw completions with impute(data, how='sample')."
+        )
+    completions = enumerate_completions(network, codes)
+    posterior, log_likelihood = weigh_completions(network, parameters, completions, len(codes))
+    check_possible(network, codes, log_likelihood)
+    kept = posterior > 0
+    rows = completions.row[kept]
+    frame = pd.DataFrame(
+        {
+            name: _state_array(network.state_names[node])[completions.codes[kept, node]]
+            for node, name in enumerate(network.names)
+        },
+        index=index[rows],
+    ).infer_objects()
+    frame["_weight"] = posterior[kept] * weight[rows]
+    return frame
+
+
+def _state_array(states: tuple[Any, ...]) -> np.ndarray:
+    """States as an object array that holds each as it is, tuples included."""
+    array = np.empty(len(states), dtype=object)
+    array[:] = states
+    return array
+
+
+def fill_table(network: Network, data: pd.DataFrame, completed: IntArray) -> pd.DataFrame:
+    """Fill the holes of a table, in its own columns, words and types."""
+    filled = data.copy()
+    for node, name in enumerate(network.names):
+        if name in data.columns and (holes := data[name].isna().to_numpy()).any():
+            filled[name] = _fill_column(data[name], holes, completed[:, node], network.state_names[node])
+    return filled
+
+
+def _fill_column(column: pd.Series, holes: np.ndarray, codes: IntArray, states: tuple[Any, ...]) -> pd.Series:
+    """Fill one column; a state that the column itself shows is written as it is there."""
+    words = _state_array(states)
+    shown = list(column[~holes].unique())
+    for value, position in zip(shown, match_states(shown, states), strict=True):
+        if position is not None:
+            words[position] = value
+    values = column.to_numpy(dtype=object, copy=True)
+    values[holes] = words[codes[holes]]
+    filled = pd.Series(values, index=column.index, name=column.name, dtype=object)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        new = [word for word in words if word not in set(column.cat.categories)]
+        return filled.astype(pd.CategoricalDtype([*column.cat.categories, *new], column.cat.ordered))
+    if not shown:  # the type of an empty column says nothing about its states
+        return filled.infer_objects()
+    try:
+        return filled.astype(column.dtype)
+    except (TypeError, ValueError):
+        return filled.infer_objects()
+
+
+def count_frames(network: Network, counts: FloatArray) -> dict[Hashable, pd.DataFrame]:
+    """Label expected counts as pgmpy labels state counts: states by parent configurations."""
+    frames = {}
+    for node, name in enumerate(network.names):
+        parents = network.families[node].parents
+        values = network.block(counts, node).reshape(-1, network.cardinalities[node]).T
+        columns = None
+        if parents:
+            columns = pd.MultiIndex.from_product(
+                [network.state_names[parent] for parent in parents], names=[network.names[parent] for parent in parents]
+            )
+        rows = pd.Index(list(network.state_names[node]), name=name, tupleize_cols=False)
+        frames[name] = pd.DataFrame(values, index=rows, columns=columns)
+    return frames

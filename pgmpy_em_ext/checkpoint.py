@@ -1,0 +1,95 @@
+"""Keep a long fit's progress in a file, so that the same fit can go on after an interruption."""
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from pgmpy_em_ext.em import Progress
+from pgmpy_em_ext.network import Network
+from pgmpy_em_ext.types import Evidence, FloatArray
+
+SECONDS_BETWEEN_SAVES = 10.0
+
+
+def fingerprint(network: Network, evidence: Evidence, arrays: Iterable[np.ndarray], engine: str) -> str:
+    """Digest all that decides a run's path, so that no run goes on from another problem's parameters."""
+    digest = hashlib.sha256()
+    digest.update(repr((network.names, network.state_names, network.families, engine)).encode())
+    for array in (*evidence[:2], *arrays):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+class Checkpoint:
+    """A file with the progress of all runs; safe to share between threads.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Written anew under another name and then moved, so that it is never half a file.
+    key : str
+        The `fingerprint` of the fit.
+
+    Raises
+    ------
+    ValueError
+        The file exists and belongs to another fit.
+    """
+
+    def __init__(self, path: str | os.PathLike, key: str) -> None:
+        self.path = Path(path)
+        self.key = key
+        self._lock = threading.Lock()
+        self._saved_at = time.monotonic()
+        self._progress = self._read() if self.path.exists() else {}
+
+    def _read(self) -> dict[int, Progress]:
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                content = dict(file)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"checkpoint {str(self.path)!r} cannot be read ({error}). Delete or move it.") from None
+        if str(content.get("key")) != self.key:
+            raise ValueError(
+                f"checkpoint {str(self.path)!r} belongs to another fit: other data, another model or other settings. "
+                "Delete it, or give another path."
+            )
+        return {
+            int(run): Progress(
+                content[f"parameters_{run}"], tuple(content[f"history_{run}"].tolist()), float(content[f"change_{run}"])
+            )
+            for run in content["runs"]
+        }
+
+    def resume(self, run: int, start: FloatArray) -> Progress:
+        """Give a run's saved progress, or its start."""
+        return self._progress.get(run, Progress(start))
+
+    def record(self, run: int, progress: Progress) -> None:
+        """Note a run's progress, and write the file now and then."""
+        with self._lock:
+            self._progress[run] = progress
+            if time.monotonic() - self._saved_at >= SECONDS_BETWEEN_SAVES:
+                self._write()
+
+    def flush(self) -> None:
+        """Write the file."""
+        with self._lock:
+            self._write()
+
+    def _write(self) -> None:
+        content: dict[str, np.ndarray] = {"key": np.array(self.key), "runs": np.array(sorted(self._progress))}
+        for run, progress in self._progress.items():
+            content[f"parameters_{run}"] = progress.parameters
+            content[f"history_{run}"] = np.array(progress.history)
+            content[f"change_{run}"] = np.array(progress.largest_change)
+        unfinished = self.path.with_name(self.path.name + ".part")
+        with unfinished.open("wb") as file:
+            np.savez(file, **content)  # type: ignore[arg-type]
+        unfinished.replace(self.path)
+        self._saved_at = time.monotonic()

@@ -1,0 +1,21 @@
+"""The protocol between the EM loop and a family of conditional distributions."""
+
+from typing import Protocol
+
+from pgmpy_em_ext.types import FloatArray
+
+
+class CPDFamily(Protocol):
+    """What EM needs to know of the distributions: their M-step and their log prior.
+
+    One object speaks for all nodes of its kind, so that an M-step is one vectorised
+    operation.
+    """
+
+    def maximize(self, counts: FloatArray, previous: FloatArray) -> FloatArray:
+        """Maximise the expected complete-data log-likelihood plus the log prior: the M-step."""
+        ...
+
+    def log_prior(self, parameters: FloatArray) -> float:
+        """Log density of the prior, up to the constant that does not depend on the parameters."""
+        ...

@@ -1,0 +1,181 @@
+"""Conditional probability tables: M-step, prior, random draws, and pgmpy's `TabularCPD`."""
+
+import logging
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import numpy as np
+from pgmpy.factors.discrete import TabularCPD
+from pgmpy.utils import compat_fns
+
+from pgmpy_em_ext.encoding import match_states
+from pgmpy_em_ext.network import Network
+from pgmpy_em_ext.types import FloatArray
+
+logger = logging.getLogger(__name__)
+
+SUM_TOLERANCE = 0.01
+"""How far a column of a given CPD may be from one: pgmpy's own tolerance, since files round their numbers."""
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """All tables of a network, as EM sees them.
+
+    Parameters
+    ----------
+    network : Network
+        The layout.
+    pseudo_counts : float ndarray of shape (n_cells,)
+        Added to the expected counts, in records.
+    fixed : bool ndarray of shape (n_columns,)
+        CPD columns that the M-step leaves alone.
+    """
+
+    network: Network
+    pseudo_counts: FloatArray
+    fixed: np.ndarray
+
+    def maximize(self, counts: FloatArray, previous: FloatArray) -> FloatArray:
+        """Normalise expected counts plus pseudo counts, column by column.
+
+        A column without any count, and a fixed one, keeps its previous entries.
+
+        Parameters
+        ----------
+        counts : float ndarray of shape (n_cells,)
+            Expected counts, in records.
+        previous : float ndarray of shape (n_cells,)
+            The parameters that they were computed with.
+
+        Returns
+        -------
+        float ndarray of shape (n_cells,)
+            New parameters; every column sums to one.
+        """
+        total = counts + self.pseudo_counts
+        sums = self.network.column_sums(total)
+        kept = (self.fixed | (sums == 0))[self.network.column_of_cell]
+        cell_sums = sums[self.network.column_of_cell]
+        return np.where(kept, previous, total / np.where(kept, 1.0, cell_sums))
+
+    def log_prior(self, parameters: FloatArray) -> float:
+        """Sum of pseudo counts times log parameters over the free columns, in nats."""
+        counted = (self.pseudo_counts > 0) & ~self.fixed[self.network.column_of_cell]
+        with np.errstate(divide="ignore"):
+            return float(self.pseudo_counts[counted] @ np.log(parameters[counted]))
+
+    def without_data(self, counts: FloatArray) -> np.ndarray:
+        """Mark the free columns that neither the data nor the prior says anything about."""
+        return (self.network.column_sums(counts + self.pseudo_counts) == 0) & ~self.fixed
+
+    @property
+    def n_free(self) -> int:
+        """Number of free parameters: a column of k states that is not fixed has k - 1."""
+        sizes = np.diff(np.append(self.network.column_starts, self.network.n_cells))
+        return int((sizes - 1)[~self.fixed].sum())
+
+
+def draw_block(network: Network, node: int, concentration: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Draw one family's columns from Dirichlet distributions.
+
+    Parameters
+    ----------
+    concentration : float ndarray, shaped like the family's block
+        Dirichlet parameters, > 0.
+    rng : numpy.random.Generator
+        The source of randomness.
+    """
+    draws = rng.standard_gamma(concentration)
+    # A gamma draw of a small shape can underflow; a zero would be absorbing in EM.
+    draws = np.maximum(draws, np.finfo(float).tiny * 1e50)
+    return draws / draws.sum(axis=-1, keepdims=True)
+
+
+def read_cpd(network: Network, cpd: TabularCPD, source: str) -> FloatArray:
+    """Turn a pgmpy CPD into a family block, its axes and states in our order.
+
+    Parameters
+    ----------
+    network : Network
+        The layout and state names to follow.
+    cpd : TabularCPD
+        Its parents and states may stand in any order.
+    source : str
+        Where the CPD comes from, for messages.
+
+    Raises
+    ------
+    TypeError
+        Not a `TabularCPD`.
+    ValueError
+        An unknown variable, other parents or states than the network's, an entry
+        that is no probability, or a column that does not sum to one.
+    """
+    if not isinstance(cpd, TabularCPD):
+        raise TypeError(f"{source} must hold TabularCPDs. Got: {type(cpd).__name__}.")
+    if cpd.variable not in network.index:
+        raise ValueError(
+            f"{source} has a CPD for {cpd.variable!r}, which the model does not have. Known: {list(network.names)}."
+        )
+    node = network.index[cpd.variable]
+    names = [network.names[member] for member in network.families[node].members]
+    if set(cpd.variables) != set(names):
+        raise ValueError(
+            f"{source}: the CPD of {cpd.variable!r} has the parents {list(cpd.variables[1:])}, "
+            f"but the model gives it {names[:-1]}."
+        )
+    values = np.asarray(compat_fns.to_numpy(cpd.values), dtype=float)
+    table = values.transpose([cpd.variables.index(name) for name in names])
+    for axis, name in enumerate(names):
+        table = table.take(_state_positions(network, cpd, name, source), axis=axis)
+    return _check_table(table, cpd, source)
+
+
+def _state_positions(network: Network, cpd: TabularCPD, name: Hashable, source: str) -> list[int]:
+    """Where each of the network's states of a variable stands in the CPD."""
+    wanted = network.state_names[network.index[name]]
+    declared = tuple(cpd.state_names[name])
+    if len(declared) != len(wanted):
+        raise ValueError(
+            f"{source}: the CPD of {cpd.variable!r} has shape {tuple(cpd.cardinality.tolist())}, with "
+            f"{len(declared)} states of {name!r}; there are {len(wanted)}: {list(wanted)}."
+        )
+    positions = match_states(wanted, declared)
+    if None in positions:
+        raise ValueError(
+            f"{source}: the CPD of {cpd.variable!r} names the states {list(declared)} of {name!r}; "
+            f"they must be {list(wanted)}. Give the CPD these state_names."
+        )
+    return [int(position) for position in positions if position is not None]
+
+
+def _check_table(table: FloatArray, cpd: TabularCPD, source: str) -> FloatArray:
+    """Check that every column is a distribution, and take rounding out of it."""
+    if not (np.isfinite(table) & (table >= 0)).all():
+        raise ValueError(f"{source}: the CPD of {cpd.variable!r} has an entry that is NaN, infinite or negative.")
+    sums = table.sum(axis=-1, keepdims=True)
+    error = np.abs(sums - 1)
+    if error.max() > SUM_TOLERANCE:
+        worst = float(sums.ravel()[error.argmax()])
+        raise ValueError(
+            f"{source}: a column of the CPD of {cpd.variable!r} sums to {worst:.6g}; every column must sum to 1."
+        )
+    if error.max() > 1e-9:
+        logger.info("%s: the columns of the CPD of %r are rounded; normalised.", source, cpd.variable)
+        return table / sums
+    return table
+
+
+def write_cpd(network: Network, node: int, block: FloatArray) -> TabularCPD:
+    """Turn a family block into a pgmpy CPD, parents sorted as pgmpy's estimators sort them."""
+    members = network.families[node].members
+    parents = members[:-1]
+    return TabularCPD(
+        network.names[node],
+        network.cardinalities[node],
+        block.reshape(-1, network.cardinalities[node]).T,
+        evidence=[network.names[parent] for parent in parents] or None,
+        evidence_card=[network.cardinalities[parent] for parent in parents] or None,
+        state_names={network.names[member]: list(network.state_names[member]) for member in members},
+    )

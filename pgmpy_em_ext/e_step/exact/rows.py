@@ -1,0 +1,137 @@
+"""Questions about single rows: their likelihood, their missing cells' posterior, draws of them.
+
+The graph is compiled without sharing, so that every step belongs to one row and its
+belief is that row's posterior; the sweeps are the same.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from pgmpy_em_ext.e_step.exact.compile import compile_evidence
+from pgmpy_em_ext.e_step.exact.graph import EliminationGraph, Group
+from pgmpy_em_ext.e_step.exact.order import elimination_order
+from pgmpy_em_ext.e_step.exact.sweep import ForwardPass, beliefs, forward
+from pgmpy_em_ext.network import Network
+from pgmpy_em_ext.types import MISSING, Evidence, FloatArray, IntArray
+
+
+class RowPass(NamedTuple):
+    """Some rows, compiled and swept forward."""
+
+    network: Network
+    codes: IntArray
+    graph: EliminationGraph
+    forward_pass: ForwardPass
+
+
+def sweep_rows(
+    network: Network, parameters: FloatArray, codes: IntArray, *, prune_barren: bool, memory_budget: int
+) -> RowPass:
+    """Compile rows one by one, side by side, and sweep forward.
+
+    Parameters
+    ----------
+    network : Network
+        Structure and layout.
+    parameters : float ndarray of shape (n_cells,)
+        CPD entries.
+    codes : int ndarray of shape (n, n_nodes)
+        Rows, -1 where missing.
+    prune_barren : bool
+        True suffices for likelihoods; the posterior of every missing cell needs False.
+    memory_budget : int
+        As in `ExactEStep`.
+    """
+    evidence = Evidence(codes, np.ones(len(codes)), np.arange(len(codes)))
+    order = elimination_order(network)
+    graph = compile_evidence(
+        network, evidence, order, prune_barren=prune_barren, share=False, memory_budget=memory_budget
+    )
+    return RowPass(network, codes, graph, forward(graph, parameters, allow_impossible=True))
+
+
+def row_log_likelihood(rows: RowPass, parameters: FloatArray) -> FloatArray:
+    """Log-likelihood of each row's observed states, in nats; -inf where impossible."""
+    total = np.zeros(len(rows.codes))
+    with np.errstate(divide="ignore"):
+        log_parameters = np.log(parameters)
+        for group, scale in zip(rows.graph.groups, rows.forward_pass.scales, strict=True):
+            np.add.at(total, group.row, np.log(scale))
+    for node, family in enumerate(rows.network.families):
+        observed = (rows.codes[:, list(family.members)] != MISSING).all(axis=1)
+        total[observed] += log_parameters[rows.network.cells(node, rows.codes[observed])]
+    return total
+
+
+def _steps_by_variable(group: Group) -> Iterator[tuple[int, IntArray]]:
+    """Split a group's steps by the variable that they sum out; multiplying steps have none."""
+    for variable in np.unique(group.variable).tolist():
+        if variable >= 0:
+            yield variable, np.flatnonzero(group.variable == variable)
+
+
+def row_posteriors(rows: RowPass) -> dict[int, FloatArray]:
+    """Posterior distribution of every missing cell.
+
+    Returns
+    -------
+    dict
+        For each variable with a missing cell, a float ndarray of shape (n_missing,
+        cardinality): its missing cells in the order of the rows; rows of zeros where the
+        row is impossible.
+    """
+    network, graph = rows.network, rows.graph
+    adjoint = np.zeros(graph.n_values)
+    missing = rows.codes == MISSING
+    rank = np.cumsum(missing, axis=0) - 1
+    found = {
+        node: np.zeros((int(missing[:, node].sum()), network.cardinalities[node]))
+        for node in range(network.n_nodes)
+        if missing[:, node].any()
+    }
+    for group, table in zip(reversed(graph.groups), reversed(rows.forward_pass.tables), strict=True):
+        outgoing = adjoint[group.output]
+        outgoing[group.start[group.is_root]] = 1.0
+        belief = beliefs(group, table, outgoing)
+        for factor in group.inputs:
+            np.add.at(adjoint, factor.ravel(), belief.ravel())
+        marginal = np.add.reduceat(belief, group.start, axis=1).T
+        for variable, steps in _steps_by_variable(group):
+            found[variable][rank[group.row[steps], variable]] = marginal[steps]
+    return found
+
+
+def draw_completions(rows: RowPass, uniforms: FloatArray) -> IntArray:
+    """Draw every row's missing cells from their joint posterior.
+
+    Variables are drawn in the reverse of the elimination order, each given those that its
+    step's table ranges over, which have been drawn by then.
+
+    Parameters
+    ----------
+    rows : RowPass
+        Compiled without pruning.
+    uniforms : float ndarray of shape (n, n_nodes)
+        Uniform on [0, 1): one for each cell.
+
+    Returns
+    -------
+    int ndarray of shape (n, n_nodes)
+        Complete rows; a row that is impossible keeps its holes.
+    """
+    completed = rows.codes.astype(np.int64)
+    for group, table in zip(reversed(rows.graph.groups), reversed(rows.forward_pass.tables), strict=True):
+        column = group.start.copy()
+        for number in np.unique(group.scope).tolist():
+            chosen = np.flatnonzero(group.scope == number)
+            for variable, stride in zip(*rows.graph.scopes[number], strict=True):
+                column[chosen] += np.maximum(completed[group.row[chosen], variable], 0) * stride
+        for variable, steps in _steps_by_variable(group):
+            cumulative = np.cumsum(table[:, column[steps]], axis=0)
+            threshold = uniforms[group.row[steps], variable] * cumulative[-1]
+            state = (cumulative <= threshold).sum(axis=0)
+            possible = cumulative[-1] > 0
+            completed[group.row[steps[possible]], variable] = state[possible]
+    return completed

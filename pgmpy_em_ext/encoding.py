@@ -1,0 +1,183 @@
+"""From a pandas table to integer codes; the states that it must be read by."""
+
+import logging
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pgmpy_em_ext.network import Network
+from pgmpy_em_ext.types import MISSING, EncodedData, FloatArray, IntArray
+
+logger = logging.getLogger(__name__)
+
+
+def _plain(value: Any) -> Any:
+    """Turn a numpy scalar into Python's own, and a whole float into an integer."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def match_states(values: Iterable[Any], states: Sequence[Hashable]) -> list[int | None]:
+    """Find the position of each value among the states.
+
+    Values are compared as Python does, so that 1.0 matches 1 and True matches 1; what
+    is not found so is compared by its text, so that the integer 1 of a table matches the
+    state "1" of a BIF file, and the other way round.
+
+    Parameters
+    ----------
+    values : iterable
+        Values without missing ones.
+    states : sequence of hashables
+        The known states.
+
+    Returns
+    -------
+    list of int or None
+        None where no state matches, or where two do by their text.
+
+    Examples
+    --------
+    >>> match_states([1.0, "b", 7], ["1", "b"])
+    [0, 1, None]
+    """
+    by_value = {state: position for position, state in enumerate(states)}
+    by_text: dict[str, int | None] = {}
+    for position, state in enumerate(states):
+        text = str(_plain(state))
+        by_text[text] = None if text in by_text else position
+    return [by_value.get(plain, by_text.get(str(plain))) for plain in map(_plain, values)]
+
+
+def _factorize(column: pd.Series) -> tuple[IntArray, list[Any]]:
+    """Give the distinct values of a column numbers, -1 where missing."""
+    try:
+        codes, values = pd.factorize(column, use_na_sentinel=True)
+    except TypeError:
+        for row, value in enumerate(column):
+            try:
+                hash(value)
+            except TypeError:
+                raise ValueError(
+                    f"column {column.name!r}, row {row} (counting from 0): {value!r} cannot be a state, since it is "
+                    "not hashable. Replace it by a text, a number or a tuple."
+                ) from None
+        raise
+    return codes, list(values)
+
+
+def sort_states(values: Iterable[Any]) -> list[Any]:
+    """Sort states as pgmpy does; states of mixed types, which do not compare, by type and text."""
+    plain = [_plain(value) for value in values]
+    try:
+        return sorted(plain)
+    except TypeError:
+        return sorted(plain, key=lambda value: (type(value).__name__, str(value)))
+
+
+def observed_states(column: pd.Series) -> list[Any]:
+    """List the distinct values that a column shows, sorted; empty where all of it is missing."""
+    return sort_states(_factorize(column)[1])
+
+
+def check_columns(data: Any, names: Iterable[Hashable]) -> list[Hashable]:
+    """Check that the data is a table with at most one column for each variable.
+
+    Returns
+    -------
+    list
+        The columns that are no variable of the model.
+    """
+    if not isinstance(data, pd.DataFrame):
+        raise TypeError(f"data must be a pandas DataFrame. Got: {type(data).__name__}.")
+    known = set(names)
+    duplicated = [name for name in data.columns[data.columns.duplicated()].unique() if name in known]
+    if duplicated:
+        raise ValueError(f"data has several columns named {duplicated}; keep one for each variable.")
+    if len(data) == 0:
+        raise ValueError("data has no rows; at least one is needed.")
+    return [name for name in data.columns if name not in known]
+
+
+def check_weight(sample_weight: Any, n_rows: int) -> FloatArray:
+    """Check row weights; without any, every row weighs one record.
+
+    Returns
+    -------
+    float ndarray of shape (n_rows,)
+        Finite, >= 0, not all zero.
+    """
+    if sample_weight is None:
+        return np.ones(n_rows)
+    try:
+        weight = np.asarray(sample_weight, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError("sample_weight must be numbers, one for each row.") from None
+    if weight.ndim != 1 or len(weight) != n_rows:
+        raise ValueError(
+            f"sample_weight must be one number for each of the {n_rows} rows. Got: an array of shape {weight.shape}."
+        )
+    wrong = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
+    if len(wrong):
+        raise ValueError(
+            f"sample_weight must be finite and >= 0. Got: {weight[wrong[0]]} in row {wrong[0]} (counting from 0)."
+        )
+    if not weight.any():
+        raise ValueError("sample_weight is zero for every row; at least one must be positive.")
+    return weight
+
+
+def encode_table(
+    network: Network, data: pd.DataFrame, weight: FloatArray, sources: Mapping[Hashable, str] | None = None
+) -> EncodedData:
+    """Turn a table into codes.
+
+    Parameters
+    ----------
+    network : Network
+        Variables and states. A variable without a column is missing in every row.
+    data : pandas.DataFrame
+        None, NaN, NaT and pandas.NA are missing, in columns of any type.
+    weight : float ndarray of shape (n_rows,)
+        Row weights.
+    sources : mapping, optional
+        Where each variable's states come from, for messages.
+
+    Raises
+    ------
+    ValueError
+        A value is none of its variable's states, or not hashable; the message names
+        the variable, the row and the known states.
+
+    Notes
+    -----
+    Time: one hash table a column; only distinct values are compared with the states.
+    """
+    dtype = np.min_scalar_type(-max(network.cardinalities))
+    codes = np.full((len(data), network.n_nodes), MISSING, dtype=dtype)
+    for node, name in enumerate(network.names):
+        if name in data.columns:
+            source = (sources or {}).get(name, "the model")
+            codes[:, node] = _encode_column(data[name], network.state_names[node], source)
+    return EncodedData(codes, weight, np.arange(len(data)))
+
+
+def _encode_column(column: pd.Series, states: Sequence[Hashable], source: str) -> IntArray:
+    """Code one column by its states."""
+    numbers, values = _factorize(column)
+    positions = match_states(values, states)
+    if None in positions:
+        value = values[positions.index(None)]
+        row = int(np.flatnonzero(numbers == positions.index(None))[0])
+        raise ValueError(
+            f"column {column.name!r}, row {row} (counting from 0): the state {value!r} is not among "
+            f"{list(states)}, the states of {column.name!r} by {source}. Correct the cell, make it missing, "
+            f"or declare the state with state_names={{{column.name!r}: [...]}}."
+        )
+    lookup = np.array([*(p for p in positions if p is not None), MISSING])
+    return lookup[numbers]

@@ -1,0 +1,115 @@
+"""What is left to do when the last run has ended: columns without data, and the account of what was merged."""
+
+import logging
+from collections.abc import Hashable
+from typing import NamedTuple
+
+import numpy as np
+
+from pgmpy_em_ext.cpd_family.categorical import Categorical
+from pgmpy_em_ext.em import EMState, Problem, RunResult, init
+from pgmpy_em_ext.packing import distinct_rows
+from pgmpy_em_ext.prepare import Prepared
+from pgmpy_em_ext.types import MISSING
+
+logger = logging.getLogger(__name__)
+
+
+class ReductionSummary(NamedTuple):
+    """What was merged and what was ignored, as ``reduction_``.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows of the table.
+    n_zero_weight : int
+        Rows of weight zero, which count for nothing.
+    total_weight : float
+        Sum of the weights, in records.
+    n_missing_cells : int
+        Holes in the table's columns of variables that are not latent.
+    n_distinct_rows : int
+        Rows that differ in what they observe.
+    n_missing_patterns : int
+        Distinct sets of missing variables.
+    ignored_columns : tuple
+        Columns that are no variable of the model.
+    promoted_latents : tuple
+        Variables whose column is missing throughout, treated as latent.
+    engine : dict
+        Sizes that the engine reports; for the exact one ``n_local_problems`` (distinct
+        components of missing variables with their evidence), ``n_elimination_steps`` and
+        ``n_table_cells``.
+    """
+
+    n_rows: int
+    n_zero_weight: int
+    total_weight: float
+    n_missing_cells: int
+    n_distinct_rows: int
+    n_missing_patterns: int
+    ignored_columns: tuple[Hashable, ...]
+    promoted_latents: tuple[Hashable, ...]
+    engine: dict[str, int]
+
+
+class UnidentifiedRow(NamedTuple):
+    """A row of a conditional distribution of which the data and the prior say nothing.
+
+    Attributes
+    ----------
+    variable : hashable
+        The child.
+    parents : dict
+        The parent configuration that no record reaches.
+    """
+
+    variable: Hashable
+    parents: dict[Hashable, Hashable]
+
+
+def make_uniform(problem: Problem, family: Categorical, best: RunResult) -> tuple[EMState, list[UnidentifiedRow]]:
+    """Make the columns that nothing is known of uniform, where that changes no row's probability.
+
+    A column can be without data because the start's zeros, not the data, keep every
+    record away from it; uniform, it would open new ways to explain the data. Such a
+    column keeps its entries. One more E-step tells.
+    """
+    network, state = family.network, best.state
+    unknown = family.without_data(state.statistics.counts)
+    if not unknown.any():
+        return state, []
+    columns = np.flatnonzero(unknown)
+    starts = np.searchsorted(network.family_of_column, np.arange(network.n_nodes))
+    rows = [
+        UnidentifiedRow(network.names[node], network.parent_states(node, int(column - starts[node])))
+        for node, column in zip(network.family_of_column[columns].tolist(), columns, strict=True)
+    ]
+    if best.n_iter == 0:  # no M-step was made: the start is returned as it is
+        return state, rows
+    sizes = np.diff(np.append(network.column_starts, network.n_cells))
+    uniform = (1.0 / sizes)[network.column_of_cell]
+    opened = np.where(unknown[network.column_of_cell], uniform, state.parameters)
+    reached = unknown & ~family.without_data(init(problem, opened).statistics.counts)
+    parameters = np.where((unknown & ~reached)[network.column_of_cell], uniform, state.parameters)
+    return init(problem, parameters), rows
+
+
+def summarize(prepared: Prepared, total_weight: float, sizes: dict[str, int]) -> ReductionSummary:
+    """Count what was merged and list what was ignored."""
+    network, reduction = prepared.network, prepared.reduction
+    observable = [node for node in range(network.n_nodes) if node not in network.latents]
+    holes = reduction.codes[:, observable] == MISSING
+    summary = ReductionSummary(
+        n_rows=reduction.n_rows,
+        n_zero_weight=reduction.n_zero_weight,
+        total_weight=total_weight,
+        n_missing_cells=int(holes.sum(axis=1) @ reduction.multiplicity),
+        n_distinct_rows=len(prepared.evidence.codes),
+        n_missing_patterns=len(distinct_rows(list((prepared.evidence.codes == MISSING).T))[0]),
+        ignored_columns=prepared.ignored_columns,
+        promoted_latents=prepared.states.promoted,
+        engine=sizes,
+    )
+    logger.info("Reduced the data: %s", summary)
+    return summary

@@ -1,0 +1,142 @@
+"""From what the user gives to what EM needs: checked, and as arrays."""
+
+import logging
+from collections.abc import Hashable
+from typing import Any, NamedTuple
+
+import numpy as np
+from pgmpy.factors.discrete import TabularCPD
+
+from pgmpy_em_ext.cpd_family.categorical import Categorical, read_cpd
+from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table
+from pgmpy_em_ext.initializer import GivenStart, RandomStart, StartContext
+from pgmpy_em_ext.network import Network, build_network
+from pgmpy_em_ext.reduction import Reduction, reduce_rows, to_evidence
+from pgmpy_em_ext.restarts import Start, run_seeds
+from pgmpy_em_ext.settings import Settings, check_settings
+from pgmpy_em_ext.states import States, resolve_states
+from pgmpy_em_ext.structure import Structure, declared_states, read_structure
+from pgmpy_em_ext.types import Evidence, FloatArray
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_RESTARTS_WITH_LATENTS = 10
+
+
+class Prepared(NamedTuple):
+    """A fit's input, checked and translated."""
+
+    settings: Settings
+    structure: Structure
+    states: States
+    network: Network
+    evidence: Evidence
+    family: Categorical
+    fixed_blocks: dict[int, FloatArray]
+    reduction: Reduction
+    ignored_columns: tuple[Hashable, ...]
+
+
+def prepare(estimator: Any, model: Any, data: Any, sample_weight: Any) -> Prepared:
+    """Check everything that a fit is given and translate it to arrays.
+
+    Parameters
+    ----------
+    estimator : WeightedEM
+        Its arguments are read.
+    model, data, sample_weight
+        As `WeightedEM.fit` takes them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Whatever cannot be used, before any inference.
+    """
+    settings = check_settings(estimator)
+    structure = read_structure(model)
+    ignored = check_columns(data, structure.names)
+    if ignored:
+        logger.info("The columns %s are no variables of the model: ignored.", ignored)
+    weight = check_weight(sample_weight, len(data))
+    states = resolve_states(
+        structure.names,
+        structure.latents,
+        data,
+        estimator.state_names,
+        estimator.latent_card,
+        [
+            ("init_cpds", declared_states(settings.init_cpds)),
+            ("fixed_cpds", declared_states(settings.fixed_cpds)),
+            ("the model's CPDs", declared_states(structure.cpds)),
+        ],
+    )
+    network = build_network(structure.names, structure.parents, states.names, states.latents)
+    fixed_blocks = _read_fixed_blocks(network, settings, structure)
+    reduction = reduce_rows(encode_table(network, data, weight, states.sources))
+    prior = settings.prior
+    family = Categorical(
+        network,
+        pseudo_counts=np.zeros(network.n_cells) if prior is None else prior.resolve(network),
+        fixed=np.isin(network.family_of_column, list(fixed_blocks)),
+    )
+    return Prepared(
+        settings,
+        structure,
+        states,
+        network,
+        to_evidence(reduction),
+        family,
+        fixed_blocks,
+        reduction,
+        tuple(ignored),
+    )
+
+
+def make_starts(prepared: Prepared, seed: int | None, n_init: int | None) -> list[Start]:
+    """Make the starting parameters of all runs.
+
+    The first run starts as the strategy says. Further ones do where it is random, else
+    they start from a random draw. Fixed CPDs are the same in all.
+    """
+    network = prepared.network
+    strategy = prepared.settings.strategy or GivenStart(
+        {network.index[cpd.variable]: block for cpd, block in _read_cpds(network, prepared.settings.init_cpds)}
+    )
+    context = StartContext(network, prepared.evidence, prepared.family.pseudo_counts, prepared.structure.cpds, seed=0)
+    is_random = strategy.is_random(context)
+    default = DEFAULT_RESTARTS_WITH_LATENTS if network.latents and is_random else 1
+    starts = []
+    for number, run_seed in enumerate(run_seeds(seed, n_init or default)):
+        chosen = strategy if number == 0 or is_random else RandomStart()
+        parameters = chosen.start(context._replace(seed=run_seed))
+        for node, block in prepared.fixed_blocks.items():
+            network.block(parameters, node)[...] = block
+        starts.append(Start(run_seed, parameters))
+    return starts
+
+
+def _read_cpds(network: Network, cpds: dict[Hashable, TabularCPD]) -> list[tuple[TabularCPD, FloatArray]]:
+    return [(cpd, read_cpd(network, cpd, "init_cpds")) for cpd in cpds.values()]
+
+
+def _read_fixed_blocks(network: Network, settings: Settings, structure: Structure) -> dict[int, FloatArray]:
+    """Find the CPDs that are never updated, as family blocks."""
+    blocks = {}
+    for name in settings.fixed_names:
+        if name not in network.index:
+            raise ValueError(f"fixed_cpds names {name!r}, which the model does not have. Known: {list(network.names)}.")
+        sources = [
+            ("fixed_cpds", settings.fixed_cpds),
+            ("init_cpds", settings.init_cpds),
+            ("the model", structure.cpds),
+        ]
+        for source, cpds in sources:
+            if name in cpds:
+                blocks[network.index[name]] = read_cpd(network, cpds[name], source)
+                break
+        else:
+            raise ValueError(
+                f"fixed_cpds names {name!r}, but neither init_cpds nor the model has its CPD. "
+                f"Pass fixed_cpds={{{name!r}: TabularCPD(...)}}."
+            )
+    return blocks

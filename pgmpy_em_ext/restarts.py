@@ -1,0 +1,179 @@
+"""Best of N: independent runs, in parallel, the best objective kept."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from pgmpy_em_ext.checkpoint import Checkpoint
+from pgmpy_em_ext.em import EMState, Problem, Progress, RunResult, run
+from pgmpy_em_ext.monitor import StoppingRule, aitken_gap
+from pgmpy_em_ext.types import FloatArray
+
+
+class Start(NamedTuple):
+    """One run's seed and starting parameters."""
+
+    seed: int
+    parameters: FloatArray
+
+
+class Iteration(NamedTuple):
+    """What a callback sees after each step.
+
+    Attributes
+    ----------
+    run : int
+        Number of the restart, from 0.
+    n_iter : int
+        Steps made; 0 at the start.
+    log_likelihood, log_prior, objective : float
+        Of the current parameters, in nats.
+    gap : float
+        Estimated distance of the objective from its limit, in nats; infinite while unknown.
+    """
+
+    run: int
+    n_iter: int
+    log_likelihood: float
+    log_prior: float
+    objective: float
+    gap: float
+
+
+Callback = Callable[[Iteration], Any]
+
+
+class Restart(NamedTuple):
+    """The record of a run, for ``restarts_``.
+
+    Attributes
+    ----------
+    seed : int
+        With ``n_init=1`` and this seed the same random start is drawn again.
+    objective, log_likelihood : float
+        At the run's end, in nats.
+    n_iter : int
+        Steps made.
+    status : {"converged", "max_iter", "max_time", "callback"}
+        Why it ended.
+    """
+
+    seed: int
+    objective: float
+    log_likelihood: float
+    n_iter: int
+    status: str
+
+
+def run_seeds(seed: int | None, n_init: int) -> list[int]:
+    """Give every run a seed; the first run's is the fit's own, or fresh entropy where there is none."""
+    root = np.random.SeedSequence(seed)
+    drawn = [int(child.generate_state(1, np.uint64)[0] >> np.uint64(1)) for child in root.spawn(n_init)]
+    return drawn if seed is None else [seed, *drawn[1:]]
+
+
+class _Watcher:
+    """Passes every iteration of every run on to the callback and the checkpoint."""
+
+    def __init__(self, callback: Callback | None, checkpoint: Checkpoint | None) -> None:
+        self.callback = callback
+        self.checkpoint = checkpoint
+        self.stopped = False
+
+    def observe(self, number: int, state: EMState, progress: Progress) -> bool:
+        if self.checkpoint is not None:
+            self.checkpoint.record(number, progress)
+        if self.callback is None:
+            return False
+        iteration = Iteration(
+            run=number,
+            n_iter=len(progress.history) - 1,
+            log_likelihood=state.log_likelihood,
+            log_prior=state.log_prior,
+            objective=state.objective,
+            gap=aitken_gap(progress.history[-3:]),
+        )
+        stop = bool(self.callback(iteration))
+        self.stopped = self.stopped or stop
+        return stop
+
+
+def best_of(
+    problem: Problem,
+    starts: list[Start],
+    rule: StoppingRule,
+    n_jobs: int = 1,
+    callback: Callback | None = None,
+    on_finish: Callable[[RunResult], None] | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> tuple[RunResult, list[Restart]]:
+    """Run EM from every start and choose the best.
+
+    The runs share the prepared data and nothing else, so that the answer does not depend
+    on ``n_jobs``; of equal objectives the earliest run wins. Threads are used, unless
+    a surrounding ``joblib.parallel_config`` says otherwise.
+
+    Parameters
+    ----------
+    problem : Problem
+        Engine, plan and M-step.
+    starts : list of Start
+        At least one.
+    rule : StoppingRule
+        The same for all runs. A run whose turn comes after the deadline is not begun,
+        except the first.
+    n_jobs : int
+        As joblib has it.
+    callback : callable, optional
+        Called with an `Iteration` after every evaluation. A true result stops its run,
+        and no further run is begun.
+    on_finish : callable, optional
+        Called with each result, in the order of the starts.
+    checkpoint : Checkpoint, optional
+        Where runs go on from, and where their progress is kept.
+
+    Returns
+    -------
+    best : RunResult
+        The run with the highest objective.
+    restarts : list of Restart
+        One for each run that was begun, in the order of the starts.
+    """
+    watcher = _Watcher(callback, checkpoint)
+
+    def run_one(number: int, start: FloatArray) -> RunResult | None:
+        late = rule.deadline is not None and time.monotonic() >= rule.deadline
+        if number > 0 and (watcher.stopped or late):
+            return None
+        progress = Progress(start) if checkpoint is None else checkpoint.resume(number, start)
+        result = run(problem, progress, rule, lambda state, now: watcher.observe(number, state, now))
+        if checkpoint is not None:
+            checkpoint.flush()
+        return result
+
+    best: RunResult | None = None
+    restarts = []
+    for start, result in zip(starts, _in_parallel(run_one, starts, n_jobs), strict=True):
+        if result is None:
+            continue
+        state = result.state
+        restarts.append(Restart(start.seed, state.objective, state.log_likelihood, result.n_iter, result.status))
+        if best is None or state.objective > best.state.objective:
+            best = result
+        if on_finish is not None:
+            on_finish(result)
+    assert best is not None  # the first run is always begun
+    return best, restarts
+
+
+def _in_parallel(
+    run_one: Callable[[int, FloatArray], RunResult | None], starts: list[Start], n_jobs: int
+) -> Iterator[RunResult | None]:
+    """Yield the results in the order of the starts, as they come."""
+    if len(starts) == 1 or n_jobs == 1:
+        return (run_one(number, start.parameters) for number, start in enumerate(starts))
+    pool = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+    return pool(delayed(run_one)(number, start.parameters) for number, start in enumerate(starts))

@@ -1,0 +1,171 @@
+"""Check the estimator's arguments and translate them, before any work."""
+
+import math
+import os
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+from pgmpy.factors.discrete import TabularCPD
+from pgmpy.parameter_estimator import DiscreteBayesianEstimator, DiscreteMLE
+
+from pgmpy_em_ext import e_step as e_step_package
+from pgmpy_em_ext import initializer as initializer_module
+from pgmpy_em_ext import prior as prior_module
+from pgmpy_em_ext.e_step._base import EStep
+from pgmpy_em_ext.initializer import AvailableCaseStart, Initializer
+from pgmpy_em_ext.prior import K2, BDeu, Dirichlet, Prior
+from pgmpy_em_ext.registry import lookup
+
+ACCELERATIONS = ("auto", None)
+"""``"auto"`` leaves the choice to us; None is plain EM. Both are plain EM so far."""
+
+
+class Settings(NamedTuple):
+    """The estimator's arguments, checked.
+
+    Attributes
+    ----------
+    engine : EStep
+        Computes expected statistics.
+    prior : Prior or None
+        None is maximum likelihood.
+    strategy : Initializer or None
+        Where to start; None where CPDs are given.
+    init_cpds, fixed_cpds : dict
+        `TabularCPD`s by variable.
+    fixed_names : tuple
+        Variables whose CPD is fixed at its starting value.
+    """
+
+    engine: EStep
+    prior: Prior | None
+    strategy: Initializer | None
+    init_cpds: dict[Hashable, TabularCPD]
+    fixed_cpds: dict[Hashable, TabularCPD]
+    fixed_names: tuple[Hashable, ...]
+
+
+def check_settings(estimator: Any) -> Settings:
+    """Check every argument of a `WeightedEM` that can be checked without model and data.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The message names the argument, what is allowed and what came.
+    """
+    _check_number("tol", estimator.tol)
+    _check_number("atol", estimator.atol, optional=True)
+    _check_number("max_time", estimator.max_time, optional=True, positive=True)
+    _check_integer("max_iter", estimator.max_iter, low=0)
+    _check_integer("n_init", estimator.n_init, low=1, optional=True)
+    _check_integer("batch_size", estimator.batch_size, low=1)
+    _check_integer("seed", estimator.seed, low=0, optional=True)
+    _check_integer("n_jobs", estimator.n_jobs)
+    if estimator.n_jobs == 0:
+        raise ValueError("n_jobs must be an integer other than 0: the number of threads, or -1 for all. Got: 0.")
+    if estimator.acceleration not in ACCELERATIONS:
+        raise ValueError(f"acceleration must be one of {list(ACCELERATIONS)}. Got: {estimator.acceleration!r}.")
+    if estimator.callback is not None and not isinstance(estimator.callback, Callable):  # type: ignore[arg-type]
+        raise TypeError(f"callback must be callable, or None. Got: {type(estimator.callback).__name__}.")
+    _check_checkpoint(estimator)
+    strategy, init_cpds = _read_init(estimator.init_cpds)
+    fixed_cpds, fixed_names = _read_fixed(estimator.fixed_cpds)
+    return Settings(
+        engine=lookup(estimator.e_step, EStep, e_step_package, "e_step"),
+        prior=_read_prior(estimator.prior, estimator.m_step_estimator),
+        strategy=strategy,
+        init_cpds=init_cpds,
+        fixed_cpds=fixed_cpds,
+        fixed_names=fixed_names,
+    )
+
+
+def _check_number(name: str, value: Any, *, optional: bool = False, positive: bool = False) -> None:
+    if optional and value is None:
+        return
+    allowed = ("a number > 0" if positive else "a number >= 0") + (", or None" if optional else "")
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be {allowed}. Got: {value!r}.")
+    if not math.isfinite(value) or value < 0 or (positive and value == 0):
+        raise ValueError(f"{name} must be {allowed}. Got: {value!r}.")
+
+
+def _check_integer(name: str, value: Any, *, low: int | None = None, optional: bool = False) -> None:
+    if optional and value is None:
+        return
+    allowed = "an integer" + (f" >= {low}" if low is not None else "") + (", or None" if optional else "")
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be {allowed}. Got: {value!r}.")
+    if low is not None and value < low:
+        raise ValueError(f"{name} must be {allowed}. Got: {value!r}.")
+
+
+def _check_checkpoint(estimator: Any) -> None:
+    if estimator.checkpoint is None:
+        return
+    if not isinstance(estimator.checkpoint, (str, os.PathLike)):
+        raise TypeError(f"checkpoint must be a path, or None. Got: {type(estimator.checkpoint).__name__}.")
+    if estimator.seed is None:
+        raise ValueError("checkpoint needs a seed, so that the fit that goes on starts as the first did: give seed=0.")
+
+
+def _read_prior(prior: Any, m_step_estimator: Any) -> Prior | None:
+    """Turn ``prior`` or ``m_step_estimator`` into a prior object."""
+    if m_step_estimator is not None:
+        if prior is not None:
+            raise ValueError("prior and m_step_estimator both say what to add to the counts: give one of them.")
+        return _prior_of_estimator(m_step_estimator)
+    if prior is None:
+        return None
+    if isinstance(prior, Mapping):
+        return Dirichlet(dict(prior))
+    return lookup(prior, Prior, prior_module, "prior")
+
+
+def _prior_of_estimator(estimator: Any) -> Prior | None:
+    """Read one of pgmpy's complete-data estimators as the prior that it stands for."""
+    if isinstance(estimator, DiscreteMLE):
+        return None
+    if not isinstance(estimator, DiscreteBayesianEstimator):
+        raise TypeError(
+            "m_step_estimator must be an instance of pgmpy's DiscreteMLE or DiscreteBayesianEstimator, or None. "
+            f"Got: {estimator!r}. For other pseudo counts pass prior=Dirichlet(...)."
+        )
+    kind = str(estimator.prior_type).lower()
+    if kind == "k2":
+        return K2()
+    if kind == "bdeu":
+        return BDeu(estimator.equivalent_sample_size)
+    if kind == "dirichlet":
+        return Dirichlet({} if estimator.pseudo_counts is None else estimator.pseudo_counts)
+    raise ValueError(f"m_step_estimator has prior_type {estimator.prior_type!r}. Known: ['K2', 'BDeu', 'dirichlet'].")
+
+
+def _by_variable(cpds: Mapping[Any, Any], argument: str) -> dict[Hashable, TabularCPD]:
+    """Check that a dict of CPDs names each by its own variable."""
+    for name, cpd in cpds.items():
+        if not isinstance(cpd, TabularCPD):
+            raise TypeError(f"{argument}[{name!r}] must be a TabularCPD. Got: {type(cpd).__name__}.")
+        if cpd.variable != name:
+            raise ValueError(f"{argument}[{name!r}] is the CPD of {cpd.variable!r}; put it under its own name.")
+    return dict(cpds)
+
+
+def _read_init(given: Any) -> tuple[Initializer | None, dict[Hashable, TabularCPD]]:
+    if given is None:
+        return AvailableCaseStart(), {}
+    if isinstance(given, Mapping):
+        return None, _by_variable(given, "init_cpds")
+    return lookup(given, Initializer, initializer_module, "init_cpds"), {}
+
+
+def _read_fixed(given: Any) -> tuple[dict[Hashable, TabularCPD], tuple[Hashable, ...]]:
+    if given is None:
+        return {}, ()
+    if isinstance(given, Mapping):
+        cpds = _by_variable(given, "fixed_cpds")
+        return cpds, tuple(cpds)
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"fixed_cpds must be a dict of TabularCPDs, a list of variables, or None. Got: {given!r}.")
+    return {}, tuple(given)

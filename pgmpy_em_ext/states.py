@@ -1,0 +1,151 @@
+"""Which states every variable has, and which variables are latent."""
+
+import logging
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from pgmpy_em_ext.encoding import observed_states
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_LATENT_CARD = 2
+
+
+class States(NamedTuple):
+    """The states of all variables.
+
+    Attributes
+    ----------
+    names : dict
+        The list of states of each variable.
+    sources : dict
+        Where they come from, in words, for messages.
+    latents : tuple
+        The variables that are never observed.
+    promoted : tuple
+        Those of them that were not declared, but whose columns are missing throughout.
+    """
+
+    names: dict[Hashable, list[Hashable]]
+    sources: dict[Hashable, str]
+    latents: tuple[Hashable, ...]
+    promoted: tuple[Hashable, ...]
+
+
+def resolve_states(
+    names: Sequence[Hashable],
+    declared_latents: Iterable[Hashable],
+    data: pd.DataFrame,
+    state_names: Mapping[Hashable, Sequence[Hashable]] | None,
+    latent_card: Mapping[Hashable, int] | None,
+    declared: Sequence[tuple[str, Mapping[Hashable, Sequence[Hashable]]]],
+) -> States:
+    """Decide on the states of every variable.
+
+    What the user gives comes first, then what CPDs declare, then what the data shows; for
+    a latent variable, ``latent_card`` states numbered from 0.
+
+    Parameters
+    ----------
+    names : sequence of hashables
+        The model's variables.
+    declared_latents : iterable of hashables
+        Those that the model declares to be latent.
+    data : pandas.DataFrame
+        The table; columns already checked.
+    state_names, latent_card : mapping or None
+        As the user gave them.
+    declared : sequence of (str, mapping)
+        States that CPDs declare, the most important source first, with its name.
+
+    Raises
+    ------
+    ValueError
+        A node without a column that is not latent, a latent that has data, a latent's
+        cardinality that is below 1, no integer or in conflict with its state names.
+    """
+    state_names, latent_card = _check_names(names, state_names, latent_card)
+    observed = {name: observed_states(data[name]) for name in names if name in data.columns}
+    latents = _find_latents(names, set(declared_latents), observed)
+    sources_in_order = [("state_names", state_names), *declared]
+    found: dict[Hashable, list[Hashable]] = {}
+    sources: dict[Hashable, str] = {}
+    for name in names:
+        for source, known in sources_in_order:
+            if name in known:
+                found[name], sources[name] = _check_states(name, known[name], source), source
+                break
+        else:
+            sources[name] = "latent_card" if name in latents else "the data"
+            card = latent_card.get(name, DEFAULT_LATENT_CARD)
+            found[name] = list(range(card)) if name in latents else observed[name]
+        _check_conflict(name, found[name], latent_card, sources[name], latents)
+    promoted = tuple(name for name in latents if name not in set(declared_latents))
+    if promoted:
+        logger.info("The columns %s are missing in every row: taken as latent variables.", list(promoted))
+    return States(found, sources, latents, promoted)
+
+
+def _find_latents(
+    names: Sequence[Hashable], declared: set[Hashable], observed: Mapping[Hashable, list[Hashable]]
+) -> tuple[Hashable, ...]:
+    """Find the variables that are never observed, and check them against the table."""
+    for name in names:
+        if name in declared and observed.get(name):
+            raise ValueError(
+                f"{name!r} is declared latent, but its column has data (such as {observed[name][0]!r}). "
+                "Drop the column, or take the variable out of model.latents."
+            )
+        if name not in declared and name not in observed:
+            raise ValueError(
+                f"the model's node {name!r} has no column in the data and is not latent. Add the column, declare "
+                f"the node with model.latents.add({name!r}), or remove it from the model."
+            )
+    return tuple(name for name in names if not observed.get(name))
+
+
+def _check_names(
+    names: Sequence[Hashable],
+    state_names: Mapping[Hashable, Sequence[Hashable]] | None,
+    latent_card: Mapping[Hashable, int] | None,
+) -> tuple[Mapping[Hashable, Sequence[Hashable]], Mapping[Hashable, int]]:
+    """Check the kinds of the user's arguments; names that the model lacks are ignored, with a log line."""
+    for argument, given in (("state_names", state_names), ("latent_card", latent_card)):
+        if given is not None and not isinstance(given, Mapping):
+            raise TypeError(f"{argument} must be a dict, or None. Got: {type(given).__name__}.")
+        unknown = [name for name in given or {} if name not in set(names)]
+        if unknown:
+            logger.info("%s names %s, which the model does not have: ignored.", argument, unknown)
+    for name, card in (latent_card or {}).items():
+        if isinstance(card, bool) or not isinstance(card, Integral) or card < 1:
+            raise ValueError(f"latent_card of {name!r} must be an integer >= 1. Got: {card!r}.")
+    return state_names or {}, latent_card or {}
+
+
+def _check_states(name: Hashable, states: Any, source: str) -> list[Hashable]:
+    """Check one variable's declared states."""
+    if isinstance(states, str) or not isinstance(states, Sequence) or len(states) == 0:
+        raise ValueError(f"the states of {name!r} by {source} must be a non-empty list. Got: {states!r}.")
+    if any(state is None or state != state for state in states):  # NaN differs from itself
+        raise ValueError(f"the states of {name!r} by {source} hold a missing value, which is no state: {list(states)}.")
+    if len(set(states)) < len(states):
+        raise ValueError(f"the states of {name!r} by {source} must differ. Got: {list(states)}.")
+    return list(states)
+
+
+def _check_conflict(
+    name: Hashable,
+    states: Sequence[Hashable],
+    latent_card: Mapping[Hashable, int],
+    source: str,
+    latents: Sequence[Hashable],
+) -> None:
+    """Refuse a latent cardinality that its states contradict."""
+    if name in latents and name in latent_card and latent_card[name] != len(states):
+        raise ValueError(
+            f"latent_card says {latent_card[name]} states for {name!r}, but {source} gives {len(states)}: "
+            f"{list(states)}. Make them agree, or leave latent_card out."
+        )

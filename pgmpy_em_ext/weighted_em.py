@@ -1,0 +1,500 @@
+"""`WeightedEM`: the estimator that a pgmpy user swaps in."""
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Hashable
+from os import PathLike
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from pgmpy import config
+from pgmpy.factors.discrete import TabularCPD
+from pgmpy.parameter_estimator.base import DiscreteParameterEstimator
+from sklearn.exceptions import ConvergenceWarning
+
+from pgmpy_em_ext import answers
+from pgmpy_em_ext.checkpoint import Checkpoint, fingerprint
+from pgmpy_em_ext.cpd_family.categorical import write_cpd
+from pgmpy_em_ext.e_step._base import EStep
+from pgmpy_em_ext.e_step.exact import ExactEStep
+from pgmpy_em_ext.em import EMState, Problem, RunResult
+from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table
+from pgmpy_em_ext.finish import UnidentifiedRow, make_uniform, summarize
+from pgmpy_em_ext.initializer import Initializer
+from pgmpy_em_ext.monitor import MIN_STEPS_WITH_LATENTS, StoppingRule
+from pgmpy_em_ext.prepare import Prepared, make_starts, prepare
+from pgmpy_em_ext.prior import Prior
+from pgmpy_em_ext.progress import ProgressBar
+from pgmpy_em_ext.reduction import reduce_rows, to_evidence
+from pgmpy_em_ext.restarts import Iteration, Restart, Start, best_of
+from pgmpy_em_ext.saddle import symmetric_latents
+from pgmpy_em_ext.types import MISSING, EncodedData, FloatArray
+
+logger = logging.getLogger(__name__)
+
+
+class WeightedEM(DiscreteParameterEstimator):
+    """Estimate a discrete Bayesian network's CPDs from incomplete data by Expectation-Maximization.
+
+    Every row is used, whatever is missing in it; rows may have weights; variables may be
+    latent. The log-likelihood of the observed data is computed exactly, reported, and
+    decides when to stop and which of several runs is best. The keywords of pgmpy's
+    ``DiscreteEM`` come first, in its order and with its meaning.
+
+    Parameters
+    ----------
+    state_names : dict, optional
+        States of each variable. What is not given is taken from the CPDs in
+        ``init_cpds``, ``fixed_cpds`` or the model, else from the data.
+    latent_card : dict, optional
+        Number of states of each latent variable, 2 where nothing is said.
+    m_step_estimator : DiscreteMLE or DiscreteBayesianEstimator, optional
+        Read as no prior, or as the prior that it stands for.
+    max_iter : int, default 1000
+        EM steps at most in a run. 0 evaluates the start.
+    atol : float, optional
+        Stop also when no parameter changed by more than this.
+    n_jobs : int, default 1
+        Threads for runs side by side; -1 for all processors. The answer is the same.
+    batch_size : int, default 10000
+        Rows worked on at once by the methods that answer row by row.
+    seed : int, optional
+        Of all random starts and draws; the same seed gives the same bits.
+    init_cpds : dict, str or Initializer, optional
+        A dict of `TabularCPD` (variables that are absent are drawn), or a strategy:
+        "random", "uniform", "prior", "model", "complete_case", "available_case",
+        "marginal_mode" or "nearest_neighbor". By default "available_case": counts over
+        the rows that observe a family plus one pseudo count, and a random draw for
+        families with a latent variable.
+    show_progress : bool, default True
+        Show a progress bar with the log-likelihood, unless pgmpy's
+        ``config.SHOW_PROGRESS`` is off.
+    e_step : str, EStep class or instance, default "exact"
+        The engine: "exact", "enumeration", "variable_elimination" or
+        "belief_propagation", or one of your own.
+    prior : str, Prior or dict, optional
+        None for maximum likelihood; "K2", "BDeu", "Dirichlet", a prior object, or a dict
+        of pseudo counts in pgmpy's layout. Pseudo counts are added to the expected counts.
+    n_init : int, optional
+        Runs from independent starts, of which the best is kept; by default 10 where a
+        variable is latent and the start is random, else 1.
+    tol : float, default 1e-3
+        Stop when the objective's extrapolated distance from its limit was below this in
+        three steps in a row, in nats. 0 never stops by gain.
+    acceleration : {"auto", None}, default "auto"
+        "auto" takes the fastest method that there is; so far both are plain EM.
+    fixed_cpds : dict or list, optional
+        CPDs that are never updated: `TabularCPD` by variable, or names of variables whose
+        CPD stands in ``init_cpds`` or in the model.
+    max_time : float, optional
+        Seconds, after which the best so far is returned, with a warning.
+    callback : callable, optional
+        Called with an `Iteration` after every E-step; a true result stops the fit.
+    checkpoint : path, optional
+        File that keeps the progress of a long fit; the same fit, begun again, goes on
+        from it. Needs a seed.
+
+    Attributes
+    ----------
+    parameters_ : list of TabularCPD
+        One for each node, in the order of ``model.nodes()``, parents sorted.
+    state_names_ : dict
+        States of each variable.
+    log_likelihood_, log_prior_, objective_ : float
+        Of ``parameters_``, in nats: of the observed data, of the prior (sum of pseudo
+        counts times log parameters, up to a constant), and their sum, which EM climbs.
+    history_ : list of float
+        The objective at the start and after each step.
+    n_iter_ : int
+        Steps of the best run.
+    converged_ : bool
+        Whether it met ``tol`` or ``atol``.
+    status_ : {"converged", "max_iter", "max_time", "callback"}
+        Why it ended.
+    restarts_ : list of Restart
+        A record a run: ``seed``, ``objective``, ``log_likelihood``, ``n_iter``, ``status``.
+    n_parameters_ : int
+        Free parameters.
+    aic_, bic_ : float
+        Akaike's and Schwarz's criterion; the smaller, the better. Schwarz's sample size
+        is the sum of the weights.
+    unidentified_rows_ : list of UnidentifiedRow
+        Parent configurations that no record reaches; their distribution is uniform.
+    reduction_ : ReductionSummary
+        What was merged and what was ignored.
+
+    Notes
+    -----
+    Cost: the data is compiled once into a graph of distinct elimination steps, and an
+    iteration costs two sweeps over it: it depends on how many different local problems the
+    holes make, not on the number of rows.
+
+    References
+    ----------
+    Kochenderfer, Wheeler & Wray (2022), Algorithms for Decision Making, section 4.4.2.
+    Dempster, Laird & Rubin (1977), J. R. Stat. Soc. B 39(1), 1-38. Lauritzen (1995),
+    Comput. Stat. Data Anal. 19(2), 191-201.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from pgmpy.models import DiscreteBayesianNetwork
+    >>> model = DiscreteBayesianNetwork([("Smoke", "Cough")])
+    >>> data = pd.DataFrame({"Smoke": ["yes", None, "no", "no"], "Cough": ["yes", "yes", "no", None]})
+    >>> estimator = WeightedEM(show_progress=False)
+    >>> model = model.fit(data, estimator=estimator)
+    >>> estimator.converged_, round(estimator.log_likelihood_, 4)
+    (True, -3.2958)
+    >>> model.get_cpds("Smoke").get_values().round(3)
+    array([[0.667],
+           [0.333]])
+    """
+
+    _tags: ClassVar[dict[str, Any]] = {"supports_latent_variables": True, "supports_weighted_data": True}
+
+    def __init__(
+        self,
+        state_names: dict | None = None,
+        latent_card: dict[Any, int] | None = None,
+        m_step_estimator: DiscreteParameterEstimator | None = None,
+        max_iter: int = 1000,
+        atol: float | None = None,
+        n_jobs: int = 1,
+        batch_size: int = 10_000,
+        seed: int | None = None,
+        init_cpds: dict[Any, TabularCPD] | str | Initializer | None = None,
+        show_progress: bool = True,
+        e_step: str | type[EStep] | EStep = "exact",
+        prior: str | Prior | dict | None = None,
+        n_init: int | None = None,
+        tol: float = 1e-3,
+        acceleration: str | None = "auto",
+        fixed_cpds: dict[Any, TabularCPD] | list | None = None,
+        max_time: float | None = None,
+        callback: Callable[[Iteration], Any] | None = None,
+        checkpoint: str | PathLike | None = None,
+    ) -> None:
+        self.latent_card = latent_card
+        self.m_step_estimator = m_step_estimator
+        self.max_iter = max_iter
+        self.atol = atol
+        self.n_jobs = n_jobs
+        self.batch_size = batch_size
+        self.seed = seed
+        self.init_cpds = init_cpds
+        self.show_progress = show_progress
+        self.e_step = e_step
+        self.prior = prior
+        self.n_init = n_init
+        self.tol = tol
+        self.acceleration = acceleration
+        self.fixed_cpds = fixed_cpds
+        self.max_time = max_time
+        self.callback = callback
+        self.checkpoint = checkpoint
+        super().__init__(state_names=state_names)
+
+    def fit(self, model: Any, data: pd.DataFrame, sample_weight: Any = None) -> "WeightedEM":
+        """Fit the CPDs.
+
+        Parameters
+        ----------
+        model : DiscreteBayesianNetwork or DAG
+            The structure; ``model.latents`` are never observed. Not modified.
+        data : pandas.DataFrame of shape (n_rows, n_columns)
+            A column for each variable that is not latent. None, NaN and pandas.NA are
+            missing. A column that is missing throughout makes its variable latent; columns
+            that the model does not have are ignored. Not modified, and not kept.
+        sample_weight : array-like of shape (n_rows,), optional
+            Records that each row stands for, >= 0, fractions allowed.
+
+        Returns
+        -------
+        WeightedEM
+            The estimator itself, fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For any argument, model or table that cannot be used; the message names the
+            variable, row or state, and the way out. See the page on errors.
+        ImpossibleEvidenceError
+            A row has probability zero under the starting or fixed CPDs.
+        MemoryBudgetError
+            Exact inference does not fit into the engine's memory budget.
+
+        Warns
+        -----
+        ConvergenceWarning
+            The best run ended without meeting ``tol`` or ``atol``.
+        UserWarning
+            A start is a saddle point; or the objective fell.
+        """
+        deadline = None if self.max_time is None else time.monotonic() + self.max_time
+        prepared = prepare(self, model, data, sample_weight)
+        starts = make_starts(prepared, self.seed, self.n_init)
+        engine = prepared.settings.engine
+        plan = engine.prepare(prepared.network, prepared.evidence)
+        problem = Problem(engine, plan, prepared.family)
+        self._warn_of_saddles(prepared, starts)
+        best, restarts = self._run(problem, prepared, starts, deadline)
+        state, unidentified = make_uniform(problem, prepared.family, best)
+        self._store(prepared, problem, best, restarts, state, unidentified)
+        self._warn_of_the_end(best, len(starts) - len(restarts))
+        return self
+
+    def _run(
+        self, problem: Problem, prepared: Prepared, starts: list[Start], deadline: float | None
+    ) -> tuple[RunResult, list[Restart]]:
+        """Run EM from all starts, with progress bar and checkpoint."""
+        rule = StoppingRule(
+            tol=self.tol,
+            atol=self.atol,
+            max_iter=self.max_iter,
+            min_iter=MIN_STEPS_WITH_LATENTS if prepared.network.latents else 0,
+            deadline=deadline,
+            one_step=not (prepared.evidence.codes == MISSING).any(),
+        )
+        checkpoint = None
+        if self.checkpoint is not None:
+            arrays = [prepared.family.pseudo_counts, prepared.family.fixed, *(start.parameters for start in starts)]
+            key = fingerprint(prepared.network, prepared.evidence, arrays, repr(problem.engine))
+            checkpoint = Checkpoint(self.checkpoint, key)
+        shown = self.show_progress and config.SHOW_PROGRESS
+        with ProgressBar(len(starts), self.max_iter, self.callback, shown) as bar:
+            return best_of(problem, starts, rule, self.n_jobs, bar.callback, bar.on_finish, checkpoint)
+
+    def _warn_of_saddles(self, prepared: Prepared, starts: list[Start]) -> None:
+        found = {node for start in starts for node in symmetric_latents(prepared.network, start.parameters)}
+        if found:
+            names = [prepared.network.names[node] for node in sorted(found)]
+            warnings.warn(
+                f"the start is a saddle point: it is symmetric in states of the latent {names}, and EM never tells "
+                "such states apart. Use init_cpds='random', or give CPDs that differ between the states.",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def _warn_of_the_end(self, best: RunResult, n_not_begun: int) -> None:
+        if best.fell_at is not None:
+            warnings.warn(
+                f"the objective fell at step {best.fell_at}, which an exact E-step does not do: "
+                "please report the engine and the data.",
+                UserWarning,
+                stacklevel=3,
+            )
+        skipped = f" {n_not_begun} of the runs were not begun." if n_not_begun else ""
+        if best.status == "max_iter":
+            warnings.warn(
+                f"EM did not converge within max_iter={self.max_iter} steps: raise max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        elif best.status == "max_time" or (n_not_begun and self.max_time is not None):
+            warnings.warn(
+                f"EM was stopped by max_time={self.max_time} seconds after {best.n_iter} steps; the best so far is "
+                f"returned.{skipped} Raise max_time, tol or n_jobs.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def _store(
+        self,
+        prepared: Prepared,
+        problem: Problem,
+        best: RunResult,
+        restarts: list[Restart],
+        state: EMState,
+        unidentified: list[UnidentifiedRow],
+    ) -> None:
+        """Set the fitted attributes."""
+        network = prepared.network
+        self._network = network
+        self._vector = state.parameters
+        self.parameters_ = [
+            write_cpd(network, node, network.block(state.parameters, node)) for node in range(network.n_nodes)
+        ]
+        self.state_names_ = {name: list(states) for name, states in prepared.states.names.items()}
+        self.log_likelihood_ = state.log_likelihood
+        self.log_prior_ = state.log_prior
+        self.objective_ = state.objective
+        self.history_ = list(best.history)
+        self.n_iter_ = best.n_iter
+        self.status_ = best.status
+        self.converged_ = best.status == "converged"
+        self.restarts_ = restarts
+        self.n_parameters_ = prepared.family.n_free
+        total_weight = float(prepared.evidence.weight.sum())
+        self.aic_ = 2 * self.n_parameters_ - 2 * self.log_likelihood_
+        self.bic_ = float(np.log(total_weight)) * self.n_parameters_ - 2 * self.log_likelihood_
+        self.unidentified_rows_ = unidentified
+        self.reduction_ = summarize(prepared, total_weight, problem.engine.summary(problem.plan))
+        self._is_fitted = True
+
+    def score(self, data: pd.DataFrame, sample_weight: Any = None) -> float:
+        """Compute the mean log-likelihood of a row, as scikit-learn does.
+
+        Parameters
+        ----------
+        data : pandas.DataFrame
+            As for `score_samples`.
+        sample_weight : array-like of shape (n_rows,), optional
+            Weights of the mean.
+
+        Returns
+        -------
+        float
+            In nats a record; -inf where a row of positive weight is impossible.
+        """
+        encoded = self._encode(data, sample_weight)
+        kept = encoded.weight > 0
+        samples = answers.log_likelihoods(self._network, self._vector, encoded.codes[kept], self.batch_size)
+        return float(np.average(samples, weights=encoded.weight[kept]))
+
+    def score_samples(self, data: pd.DataFrame) -> FloatArray:
+        """Compute the log-likelihood of each row's observed cells.
+
+        Parameters
+        ----------
+        data : pandas.DataFrame of shape (n_rows, n_columns)
+            Any cell may be missing, and any column: a variable without one is unobserved.
+
+        Returns
+        -------
+        float ndarray of shape (n_rows,)
+            In nats; -inf for a row that is impossible under the fitted CPDs.
+        """
+        encoded = self._encode(data)
+        return answers.log_likelihoods(self._network, self._vector, encoded.codes, self.batch_size)
+
+    def predict_proba(self, data: pd.DataFrame) -> dict[Hashable, pd.DataFrame]:
+        """Compute the posterior distribution of every missing cell.
+
+        Parameters
+        ----------
+        data : pandas.DataFrame
+            As for `score_samples`.
+
+        Returns
+        -------
+        dict of pandas.DataFrame
+            For each variable with a missing cell, latents included: a row for each of
+            these cells, with the table's index, and a column for each state.
+
+        Raises
+        ------
+        ImpossibleEvidenceError
+            A row has probability zero, so that it has no posterior.
+        """
+        encoded = self._encode(data)
+        found = answers.posteriors(self._network, self._vector, encoded.codes, self.batch_size)
+        return answers.probability_frames(self._network, found, data.index)
+
+    def impute(self, data: pd.DataFrame, how: str = "mode", seed: int | None = None) -> pd.DataFrame:
+        """Fill the holes of a table.
+
+        Parameters
+        ----------
+        data : pandas.DataFrame
+            As for `score_samples`; not modified.
+        how : {"mode", "sample"}, default "mode"
+            "mode" fills each cell with the most probable state of its own posterior;
+            "sample" draws all cells of a row from their joint posterior.
+        seed : int, optional
+            Of the draws; by default the estimator's.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A copy without holes in the model's columns. Columns are neither added nor
+            dropped: for variables without one see `predict_proba` and `complete`.
+
+        Raises
+        ------
+        ImpossibleEvidenceError
+            A row has probability zero.
+        """
+        if how not in ("mode", "sample"):
+            raise ValueError(f"how must be 'mode' or 'sample'. Got: {how!r}.")
+        encoded = self._encode(data)
+        arguments = self._network, self._vector, encoded.codes, self.batch_size
+        if how == "mode":
+            completed = answers.modes(*arguments)
+        else:
+            completed = answers.draws(*arguments, np.random.default_rng(self.seed if seed is None else seed))
+        return answers.fill_table(self._network, data, completed)
+
+    def complete(self, data: pd.DataFrame, sample_weight: Any = None) -> pd.DataFrame:
+        """List all completions of every row, weighted by their posterior probability.
+
+        Parameters
+        ----------
+        data : pandas.DataFrame
+            As for `score_samples`.
+        sample_weight : array-like of shape (n_rows,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A column for each variable, latents included, and ``_weight``, which sums to
+            each row's weight. The index repeats the table's. Completions of probability
+            zero are not listed.
+
+        Raises
+        ------
+        ImpossibleEvidenceError
+            A row has probability zero.
+        MemoryBudgetError
+            There are more than five million completions.
+
+        References
+        ----------
+        Kochenderfer, Wheeler & Wray (2022), section 4.4.2, example 4.3.
+        """
+        encoded = self._encode(data, sample_weight)
+        return answers.completion_frame(self._network, self._vector, encoded.codes, encoded.weight, data.index)
+
+    def expected_counts(self, data: pd.DataFrame, sample_weight: Any = None) -> dict[Hashable, pd.DataFrame]:
+        """Compute the expected counts of every family: the completions, counted by weight.
+
+        Parameters
+        ----------
+        data : pandas.DataFrame
+            As for `score_samples`.
+        sample_weight : array-like of shape (n_rows,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        dict of pandas.DataFrame
+            For each variable, in records: a row for each state, a column for each
+            configuration of the parents, as in its CPD. Each sums to the total weight.
+
+        Raises
+        ------
+        ImpossibleEvidenceError
+            A row of positive weight has probability zero.
+        """
+        evidence = to_evidence(reduce_rows(self._encode(data, sample_weight)))
+        engine = ExactEStep(prune_barren=False)
+        statistics = engine.expected_statistics(engine.prepare(self._network, evidence), self._vector)
+        return answers.count_frames(self._network, statistics.counts)
+
+    def _encode(self, data: Any, sample_weight: Any = None) -> EncodedData:
+        """Encode a table by the fitted states."""
+        self.check_is_fitted()
+        ignored = check_columns(data, self._network.names)
+        if ignored:
+            logger.info("The columns %s are no variables of the model: ignored.", ignored)
+        absent = [name for name in self._network.names if name not in data.columns]
+        if absent:
+            logger.info("The variables %s have no column: taken as unobserved.", absent)
+        return encode_table(self._network, data, check_weight(sample_weight, len(data)))
+
+    @classmethod
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+        """Give parameter sets for skbase's contract tests."""
+        return [{}, {"prior": "K2", "n_init": 2, "seed": 0, "show_progress": False, "max_iter": 5}]
