@@ -77,7 +77,7 @@ def aitken_gap(history: Sequence[float]) -> float:
     if len(history) < 3:
         return math.inf
     previous = history[-2] - history[-3]
-    if not 0 < gain < previous:
+    if not 0 < gain < previous < math.inf:  # a start of prior density zero has an objective of -inf
         return math.inf
     ratio = gain / previous
     return gain * ratio / (1 - ratio)

@@ -1,0 +1,246 @@
+"""The tables that `fit` takes: any type of column, any cell missing, weights, latents, edge shapes."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+from pgmpy.base import DAG
+from pgmpy.factors.discrete import TabularCPD
+from pgmpy.models import DiscreteBayesianNetwork
+
+from pgmpy_em_ext import WeightedEM
+
+CHAIN = [("A", "B")]
+
+
+def fit(data, model=None, weight=None, **settings):
+    return WeightedEM(seed=0, **settings).fit(model or DiscreteBayesianNetwork(CHAIN), data, weight)
+
+
+def values(estimator):
+    return [cpd.get_values().round(12).tolist() for cpd in estimator.parameters_]
+
+
+COLUMNS = {
+    "object": pd.Series([0, 1, None, 1, 0], dtype=object),
+    "object with three kinds of missing": pd.Series([0, 1, pd.NA, 1, 0], dtype=object),
+    "float": pd.Series([0.0, 1.0, np.nan, 1.0, 0.0]),
+    "nullable integer": pd.Series([0, 1, pd.NA, 1, 0], dtype="Int64"),
+    "nullable float": pd.Series([0, 1, pd.NA, 1, 0], dtype="Float64"),
+    "nullable boolean": pd.Series([False, True, pd.NA, True, False], dtype="boolean"),
+    "boolean object": pd.Series([False, True, None, True, False], dtype=object),
+    "text": pd.Series(["0", "1", None, "1", "0"], dtype="str"),
+    "nullable text": pd.Series(["0", "1", pd.NA, "1", "0"], dtype="string"),
+    "category": pd.Series(["0", "1", None, "1", "0"], dtype="category"),
+    "ordered category": pd.Series(pd.Categorical([0, 1, None, 1, 0], categories=[0, 1], ordered=True)),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_every_type_of_column_gives_the_same_fit(kind):
+    other = [1, 0, 1, None, 0]
+    expected = fit(pd.DataFrame({"A": [0, 1, None, 1, 0], "B": other}))
+    found = fit(pd.DataFrame({"A": COLUMNS[kind], "B": other}))
+    assert values(found) == values(expected)
+    assert found.reduction_.n_missing_cells == 2
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_every_type_of_column_is_imputed_in_its_own_type(kind):
+    data = pd.DataFrame({"A": COLUMNS[kind], "B": [1, 0, 1, None, 0]})
+    filled = fit(data).impute(data)
+    assert not filled.isna().any(axis=None)
+    assert filled["A"].dtype == data["A"].dtype
+    pd.testing.assert_series_equal(filled["A"][[0, 1, 3, 4]], data["A"][[0, 1, 3, 4]])
+    assert filled["A"][2] in set(data["A"].dropna())
+
+
+class TestStateNames:
+    def test_inferred_sorted_and_plain(self):
+        found = fit(pd.DataFrame({"A": [2.0, np.nan, 1.0], "B": ["y", "x", None]}))
+        assert found.state_names_ == {"A": [1, 2], "B": ["x", "y"]}
+        assert [type(state) for state in found.state_names_["A"]] == [int, int]
+        assert found.parameters_[1].state_names == {"B": ["x", "y"], "A": [1, 2]}
+
+    def test_floats_match_integers(self):
+        found = fit(pd.DataFrame({"A": [1.0, np.nan, 2.0], "B": [0, 0, 1]}), state_names={"A": [1, 2, 3]})
+        assert found.parameters_[0].state_names["A"] == [1, 2, 3]
+        assert found.parameters_[0].get_values()[2, 0] < 1e-3
+
+    def test_integers_match_the_texts_of_a_bif_file(self):
+        model = DiscreteBayesianNetwork(CHAIN)
+        model.add_cpds(
+            TabularCPD("A", 2, [[0.5], [0.5]], state_names={"A": ["2", "1"]}),
+            TabularCPD("B", 2, np.full((2, 2), 0.5), ["A"], [2], state_names={"B": ["no", "yes"], "A": ["2", "1"]}),
+        )
+        found = fit(pd.DataFrame({"A": [1, 2, 2], "B": ["no", None, "yes"]}), model)
+        assert found.state_names_ == {"A": ["2", "1"], "B": ["no", "yes"]}
+        assert found.parameters_[0].get_values()[0, 0] == pytest.approx(2 / 3, abs=1e-3)
+
+    def test_texts_match_integers(self):
+        found = fit(pd.DataFrame({"A": ["1", "0"], "B": [0, 1]}), state_names={"A": [0, 1]})
+        assert found.state_names_["A"] == [0, 1]
+
+    def test_mixed_types_are_sorted_by_type(self):
+        found = fit(pd.DataFrame({"A": ["b", 1, "a", 3], "B": [0, 1, 0, 1]}))
+        assert found.state_names_["A"] == [1, 3, "a", "b"]
+
+    def test_the_users_come_before_the_models(self):
+        model = DiscreteBayesianNetwork(CHAIN)
+        model.add_cpds(TabularCPD("A", 2, [[0.5], [0.5]], state_names={"A": ["x", "y"]}))
+        found = fit(pd.DataFrame({"A": ["y", "z"], "B": [0, 1]}), model, state_names={"A": ["z", "y"]})
+        assert found.state_names_["A"] == ["z", "y"]
+
+    def test_tuples_are_states(self):
+        data = pd.DataFrame({"A": [(0, 1), (1, 1), None], "B": [0, 1, 1]})
+        found = fit(data)
+        assert found.state_names_["A"] == [(0, 1), (1, 1)]
+        assert found.impute(data)["A"][2] == (1, 1)
+        assert list(found.predict_proba(data)["A"].columns) == [(0, 1), (1, 1)]
+
+
+class TestLatents:
+    model = DiscreteBayesianNetwork([("H", "X"), ("H", "Y")], latents={"H"})
+    data = pd.DataFrame({"X": [0, 1, 1, 0, None], "Y": [0, 1, 1, None, 1]})
+
+    def test_two_states_by_default(self):
+        found = fit(self.data, self.model)
+        assert found.state_names_["H"] == [0, 1]
+        assert len(found.restarts_) == 10
+
+    def test_cardinality(self):
+        found = fit(self.data, self.model, latent_card={"H": 3}, n_init=2)
+        assert found.parameters_[0].get_values().shape == (3, 1)
+
+    def test_state_names(self):
+        found = fit(self.data, self.model, state_names={"H": ["low", "high"]}, n_init=1)
+        assert found.parameters_[0].state_names == {"H": ["low", "high"]}
+
+    def test_cardinality_of_one(self):
+        found = fit(self.data, self.model, latent_card={"H": 1})
+        assert found.parameters_[0].get_values() == 1
+
+    def test_an_empty_column_makes_a_latent(self, caplog):
+        data = self.data.assign(H=None)
+        model = DiscreteBayesianNetwork(self.model.edges())
+        with caplog.at_level(logging.INFO):
+            found = fit(data, model, latent_card={"H": 3})
+        assert found.reduction_.promoted_latents == ("H",)
+        assert "['H'] are missing in every row: taken as latent variables" in caplog.text
+        assert model.latents == set()
+        assert values(found) == values(fit(self.data, self.model, latent_card={"H": 3}))
+
+    def test_a_declared_latent_may_have_an_empty_column(self):
+        assert fit(self.data.assign(H=np.nan), self.model).reduction_.promoted_latents == ()
+
+    def test_relabelling_the_states_changes_nothing_else(self):
+        first = fit(self.data, self.model, tol=1e-8)
+        swapped = {}
+        for cpd in first.parameters_:
+            table = cpd.get_values()
+            flipped = table[::-1] if cpd.variable == "H" else table[:, ::-1]
+            parents = cpd.variables[1:]
+            swapped[cpd.variable] = TabularCPD(cpd.variable, 2, flipped, parents or None, [2] if parents else None)
+        second = fit(self.data, self.model, init_cpds=swapped, tol=1e-8)
+        assert second.log_likelihood_ == pytest.approx(first.log_likelihood_, abs=1e-7)
+
+
+class TestShapes:
+    def test_one_column(self):
+        model = DiscreteBayesianNetwork()
+        model.add_node("A")
+        found = fit(pd.DataFrame({"A": ["x", None, "y", "y"]}), model)
+        np.testing.assert_allclose(found.parameters_[0].get_values().ravel(), [1 / 3, 2 / 3], atol=1e-12)
+
+    def test_one_row(self):
+        found = fit(pd.DataFrame({"A": ["x"], "B": ["y"]}))
+        assert found.log_likelihood_ == 0
+        assert found.n_parameters_ == 0
+
+    def test_one_row_with_a_hole(self):
+        found = fit(pd.DataFrame({"A": ["x"], "B": [None]}), state_names={"B": [0, 1]})
+        assert [row.variable for row in found.unidentified_rows_] == ["B"]
+
+    def test_nothing_observed_at_all(self):
+        found = fit(pd.DataFrame({"A": [None, None], "B": [None, None]}))
+        assert found.log_likelihood_ == 0
+        assert len(found.unidentified_rows_) == 3
+
+    def test_other_columns_are_ignored_and_said(self, caplog):
+        data = pd.DataFrame({"A": [0, 1], "B": [0, 1], "note": ["a", None]})
+        with caplog.at_level(logging.INFO):
+            found = fit(data)
+        assert found.reduction_.ignored_columns == ("note",)
+        assert "['note'] are no variables of the model: ignored" in caplog.text
+        assert values(found) == values(fit(data[["A", "B"]]))
+
+    def test_a_plain_dag(self):
+        data = pd.DataFrame({"A": [0, 1, 1], "B": [0, None, 1]})
+        assert values(fit(data, DAG(CHAIN))) == values(fit(data))
+
+    def test_latents_of_a_plain_dag(self):
+        data = pd.DataFrame({"B": [0, 1, 1]})
+        assert fit(data, DAG(CHAIN, latents={"A"})).state_names_["A"] == [0, 1]
+
+    def test_names_of_any_type(self):
+        model = DiscreteBayesianNetwork([(1, "x"), (("t", 2), "x")])
+        data = pd.DataFrame([[0, 1, 0], [1, None, 1]], columns=pd.Index([1, ("t", 2), "x"], tupleize_cols=False))
+        found = fit(data, model)
+        assert found.parameters_[1].variables == ["x", 1, ("t", 2)]
+
+    def test_any_index(self):
+        data = pd.DataFrame({"A": [0, 1, None], "B": [0, 1, 1]}, index=["u", "u", "v"])
+        found = fit(data)
+        assert found.predict_proba(data)["A"].index.tolist() == ["v"]
+        assert found.complete(data).index.unique().tolist() == ["u", "v"]
+        assert found.impute(data).index.tolist() == ["u", "u", "v"]
+
+    def test_the_data_and_the_model_are_left_alone(self):
+        model = DiscreteBayesianNetwork(CHAIN)
+        data = pd.DataFrame({"A": [0, 1, None], "B": [0, 1, 1], "C": [1, 2, 3]})
+        before = data.copy(deep=True)
+        found = fit(data, model)
+        pd.testing.assert_frame_equal(data, before)
+        assert model.cpds == []
+        assert not any(isinstance(value, pd.DataFrame) for value in vars(found).values())
+
+
+class TestWeights:
+    data = pd.DataFrame({"A": [0, 1, None, 1], "B": [0, 1, 1, None]})
+
+    def test_whole_weights_equal_repetition(self):
+        weight = [2, 0, 3, 1]
+        repeated = self.data.loc[np.repeat(self.data.index, weight)]
+        states = {"A": [0, 1], "B": [0, 1]}
+        one, other = fit(self.data, weight=weight, state_names=states), fit(repeated, state_names=states)
+        assert values(one) == values(other)
+        assert one.log_likelihood_ == other.log_likelihood_
+        assert one.bic_ == other.bic_
+
+    @pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series])
+    def test_any_kind_of_array(self, kind):
+        assert fit(self.data, weight=kind([0.5, 1.5, 2, 1])).reduction_.total_weight == 5
+
+    def test_zero_weight_rows_are_counted(self):
+        found = fit(self.data, weight=[1, 0, 1, 1])
+        assert found.reduction_.n_zero_weight == 1
+        assert found.reduction_.n_rows == 4
+
+    def test_scaling_the_weights_scales_the_log_likelihood(self):
+        one, other = fit(self.data, tol=1e-10), fit(self.data, weight=np.full(4, 7.0), tol=1e-10)
+        assert other.log_likelihood_ == pytest.approx(7 * one.log_likelihood_, rel=1e-9)
+
+    def test_through_the_models_fit(self):
+        model = DiscreteBayesianNetwork(CHAIN)
+        estimator = WeightedEM()
+        model.fit(self.data, estimator=estimator, sample_weight=[1, 2, 3, 4])
+        assert estimator.reduction_.total_weight == 10
+
+
+def test_reduction_accounts_for_everything():
+    data = pd.DataFrame({"A": [0, 0, None, None, 1], "B": [1, 1, 0, 0, None], "C": 1})
+    found = fit(data, weight=[1, 1, 1, 1, 0])
+    reduction = found.reduction_
+    assert reduction[:6] == (5, 1, 4.0, 2, 2, 2)
+    assert reduction.engine == {"n_local_problems": 1, "n_elimination_steps": 1, "n_table_cells": 2}

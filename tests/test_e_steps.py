@@ -1,0 +1,292 @@
+"""Every exact engine against the full joint, on random networks and data; the invariants of the E-step."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from problems import ProblemCase, brute_force, cases, random_parameters, sample_codes
+
+import pgmpy_em_ext.e_step
+from pgmpy_em_ext import EStep, ExactEStep, ImpossibleEvidenceError, MemoryBudgetError
+from pgmpy_em_ext.e_step.exact import compile as compile_module
+from pgmpy_em_ext.e_step.exact.compile import barren, compile_evidence
+from pgmpy_em_ext.e_step.exact.engine import ExactPlan
+from pgmpy_em_ext.e_step.exact.order import elimination_order
+from pgmpy_em_ext.network import build_network
+from pgmpy_em_ext.reduction import merge, reduce_rows, to_evidence
+from pgmpy_em_ext.registry import named_classes
+from pgmpy_em_ext.types import EncodedData
+
+ENGINES = {
+    name: found() for name, found in named_classes(EStep, pgmpy_em_ext.e_step).items() if found.get_class_tag("exact")
+}
+TOLERANCE = {"rtol": 1e-10, "atol": 1e-10}
+
+
+def statistics(engine, case, parameters=None):
+    plan = engine.prepare(case.network, case.evidence)
+    return engine.expected_statistics(plan, case.parameters if parameters is None else parameters)
+
+
+def live_cells(case):
+    """Cells of the families that are barren in no row: where pruning changes nothing."""
+    dead = barren(case.network, case.codes < 0).any(axis=0)
+    return ~dead[case.network.family_of_column][case.network.column_of_cell]
+
+
+def test_the_known_engines():
+    assert set(ENGINES) == {"belief_propagation", "enumeration", "exact", "variable_elimination"}
+
+
+@pytest.mark.parametrize("name", ["enumeration", "exact"])
+@given(case=cases())
+def test_own_engines_equal_the_full_joint(name, case):
+    engine = ExactEStep(prune_barren=False) if name == "exact" else ENGINES[name]
+    counts, log_likelihood = brute_force(case)
+    found = statistics(engine, case)
+    np.testing.assert_allclose(found.counts, counts, **TOLERANCE)
+    assert found.log_likelihood == pytest.approx(log_likelihood, rel=1e-10, abs=1e-10)
+
+
+@pytest.mark.parametrize("name", ["variable_elimination", "belief_propagation"])
+@given(case=cases(max_nodes=5, max_rows=4))
+def test_pgmpy_engines_equal_the_full_joint(name, case):
+    counts, log_likelihood = brute_force(case)
+    found = statistics(ENGINES[name], case)
+    np.testing.assert_allclose(found.counts, counts, **TOLERANCE)
+    assert found.log_likelihood == pytest.approx(log_likelihood, rel=1e-10, abs=1e-10)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("seed", range(300))
+def test_campaign_of_larger_networks(seed):
+    """Up to ten nodes, as many as the full joint allows."""
+    rng = np.random.default_rng(seed)
+    n_nodes = int(rng.integers(7, 11))
+    parents = {j: [i for i in range(j) if rng.random() < 0.4][:3] for j in range(n_nodes)}
+    network = build_network(range(n_nodes), parents, {i: list(range(rng.integers(1, 4))) for i in range(n_nodes)})
+    parameters = random_parameters(network, rng, rng.choice([0, 0.3]))
+    codes = sample_codes(network, parameters, 8, rng)
+    codes[rng.random(codes.shape) < rng.random()] = -1
+    case = ProblemCase(network, parameters, codes, rng.gamma(1, size=8))
+    counts, log_likelihood = brute_force(case)
+    found = statistics(ExactEStep(prune_barren=False), case)
+    np.testing.assert_allclose(found.counts, counts, **TOLERANCE)
+    assert found.log_likelihood == pytest.approx(log_likelihood, rel=1e-10, abs=1e-10)
+
+
+@given(case=cases())
+def test_pruning_changes_barren_families_alone(case):
+    pruned, full = statistics(ExactEStep(), case), statistics(ExactEStep(prune_barren=False), case)
+    assert pruned.log_likelihood == pytest.approx(full.log_likelihood, rel=1e-12, abs=1e-12)
+    live = live_cells(case)
+    np.testing.assert_allclose(pruned.counts[live], full.counts[live], **TOLERANCE)
+
+
+@given(case=cases())
+def test_counts_of_a_family_add_up_to_the_rows_where_it_is_not_barren(case):
+    dead = barren(case.network, case.codes < 0)
+    found = statistics(ExactEStep(), case)
+    for node in range(case.network.n_nodes):
+        expected = case.weight[~dead[:, node]].sum()
+        assert case.network.block(found.counts, node).sum() == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+@given(case=cases(deterministic=False, max_nodes=4))
+def test_counts_are_the_gradient_of_the_log_likelihood(case):
+    engine = ExactEStep()
+    found = statistics(engine, case)
+    step = 1e-6
+    for cell in range(0, case.network.n_cells, 3):
+        up, down = case.parameters.copy(), case.parameters.copy()
+        up[cell] *= 1 + step
+        down[cell] *= 1 - step
+        slope = statistics(engine, case, up).log_likelihood - statistics(engine, case, down).log_likelihood
+        assert slope / (2 * step) == pytest.approx(found.counts[cell], rel=1e-4, abs=1e-5)
+
+
+@given(case=cases(), seed=st.integers(0, 99))
+def test_row_order_does_not_change_a_bit(case, seed):
+    order = np.random.default_rng(seed).permutation(len(case.codes))
+    shuffled = case._replace(codes=case.codes[order], weight=case.weight[order])
+    one, other = statistics(ExactEStep(), case), statistics(ExactEStep(), shuffled)
+    np.testing.assert_array_equal(one.counts, other.counts)
+    assert one.log_likelihood == other.log_likelihood
+
+
+@given(case=cases(), cut=st.integers(0, 12))
+def test_chunks_do_not_change_a_bit(case, cut):
+    rows = EncodedData(case.codes, case.weight, np.arange(len(case.codes)))
+    left, right = (
+        reduce_rows(EncodedData(*(part[piece] for part in rows))) for piece in (slice(cut), slice(cut, None))
+    )
+    whole = to_evidence(reduce_rows(rows))
+    for merged in (merge(left, right), merge(right, left)):
+        assert merged.n_rows == len(case.codes)
+        for expected, found in zip(whole, to_evidence(merged), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+@given(case=cases())
+def test_whole_weights_equal_repetition_and_zero_weights_deletion(case):
+    weight = np.arange(len(case.codes)) % 3
+    weight[0] = 2
+    weighted = case._replace(weight=weight.astype(float))
+    repeated = case._replace(codes=np.repeat(case.codes, weight, axis=0), weight=np.ones(weight.sum()))
+    one, other = statistics(ExactEStep(), weighted), statistics(ExactEStep(), repeated)
+    np.testing.assert_array_equal(one.counts, other.counts)
+    assert one.log_likelihood == other.log_likelihood
+
+
+@given(case=cases(), seed=st.integers(0, 99))
+def test_the_elimination_order_does_not_matter(case, seed):
+    order = np.random.default_rng(seed).permutation(case.network.n_nodes).tolist()
+    plan = ExactPlan(case.network, case.evidence, compile_evidence(case.network, case.evidence, order))
+    expected = statistics(ExactEStep(), case)
+    found = ExactEStep().expected_statistics(plan, case.parameters)
+    np.testing.assert_allclose(found.counts, expected.counts, **TOLERANCE)
+    assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-12, abs=1e-12)
+
+
+@given(case=cases())
+def test_sharing_steps_does_not_matter(case):
+    order = elimination_order(case.network)
+    graph = compile_evidence(case.network, case.evidence, order, share=False)
+    expected = statistics(ExactEStep(), case)
+    found = ExactEStep().expected_statistics(ExactPlan(case.network, case.evidence, graph), case.parameters)
+    np.testing.assert_allclose(found.counts, expected.counts, **TOLERANCE)
+    assert graph.n_steps >= ExactEStep().prepare(case.network, case.evidence).graph.n_steps
+
+
+@given(case=cases(), seed=st.integers(0, 99))
+def test_the_order_of_variables_and_states_does_not_matter(case, seed):
+    rng = np.random.default_rng(seed)
+    network = case.network
+    order = rng.permutation(network.n_nodes).tolist()
+    flips = [rng.permutation(card) for card in network.cardinalities]  # new state k is old state flips[k]
+    parents = {i: [network.names[p] for p in network.families[i].parents] for i in range(network.n_nodes)}
+    states = {i: network.state_names[i] for i in range(network.n_nodes)}
+    other = build_network(order, parents, states)
+    parameters = np.empty(other.n_cells)
+    codes = np.empty_like(case.codes)
+    for new, old in enumerate(order):
+        members = network.families[old].members
+        assert [other.names[m] for m in other.families[new].members] == list(members)
+        block = network.block(case.parameters, old)[np.ix_(*(flips[m] for m in members))]
+        other.block(parameters, new)[...] = block
+        codes[:, new] = np.where(case.codes[:, old] < 0, -1, np.argsort(flips[old])[case.codes[:, old]])
+    one = statistics(ExactEStep(), case)
+    two = statistics(ExactEStep(), ProblemCase(other, parameters, codes, case.weight))
+    assert two.log_likelihood == pytest.approx(one.log_likelihood, rel=1e-12, abs=1e-12)
+    for new, old in enumerate(order):
+        members = network.families[old].members
+        expected = network.block(one.counts, old)[np.ix_(*(flips[m] for m in members))]
+        np.testing.assert_allclose(other.block(two.counts, new), expected, **TOLERANCE)
+
+
+@given(case=cases(deterministic=False))
+def test_rows_without_any_observation_have_no_effect(case):
+    padded = case._replace(
+        codes=np.vstack([case.codes, np.full((1, case.network.n_nodes), -1)]), weight=np.append(case.weight, 5.0)
+    )
+    one, other = statistics(ExactEStep(), case), statistics(ExactEStep(), padded)
+    np.testing.assert_allclose(one.counts, other.counts, **TOLERANCE)
+    assert one.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-10)
+
+
+@given(case=cases())
+def test_without_missing_cells_the_counts_are_counts(case):
+    rng = np.random.default_rng(0)
+    complete = case._replace(codes=sample_codes(case.network, case.parameters, len(case.codes), rng))
+    found = statistics(ExactEStep(), complete)
+    expected = np.zeros(case.network.n_cells)
+    for node in range(case.network.n_nodes):
+        np.add.at(expected, case.network.cells(node, complete.codes), case.weight)
+    np.testing.assert_allclose(found.counts, expected, rtol=1e-15)
+
+
+class TestImpossibleEvidence:
+    """A row of probability zero is named, by every engine; there is never a NaN."""
+
+    @pytest.fixture
+    def case(self):
+        network = build_network("HXY", {"X": "H", "Y": "X"}, {"H": [0, 1], "X": ["a", "b"], "Y": ["c", "d"]})
+        # X copies H; Y copies X.
+        parameters = np.array([0.5, 0.5, 1, 0, 0, 1, 1, 0, 0, 1], dtype=float)
+        codes = np.array([[-1, 0, 0], [-1, 0, 0], [0, -1, 1]])
+        return ProblemCase(network, parameters, codes, np.ones(3))
+
+    @pytest.mark.parametrize("name", sorted(ENGINES))
+    def test_hidden_contradiction(self, case, name):
+        with pytest.raises(ImpossibleEvidenceError, match=r"row 2 \(counting from 0\).*H=0, Y='d'") as caught:
+            statistics(ENGINES[name], case)
+        assert caught.value.row == 2
+        assert caught.value.values == {"H": 0, "Y": "d"}
+
+    @pytest.mark.parametrize("name", sorted(ENGINES))
+    def test_observed_contradiction(self, case, name):
+        observed = case._replace(codes=np.array([[-1, 0, 0], [-1, 1, 0], [-1, 0, 0]]))
+        with pytest.raises(ImpossibleEvidenceError, match=r"row 1 .*X='b', Y='c'"):
+            statistics(ENGINES[name], observed)
+
+    @given(case=cases(), seed=st.integers(0, 9))
+    def test_never_a_nan(self, case, seed):
+        parameters = random_parameters(case.network, np.random.default_rng(seed), zero_share=0.5)
+        try:
+            found = statistics(ExactEStep(), case, parameters)
+        except ImpossibleEvidenceError:
+            return
+        assert np.isfinite(found.counts).all()
+        assert np.isfinite(found.log_likelihood)
+
+
+class TestManyFactors:
+    """A latent cause of hundreds of items: the products neither underflow nor lose digits."""
+
+    @pytest.fixture
+    def case(self):
+        n_items = 300
+        rng = np.random.default_rng(0)
+        names = list(range(n_items + 1))
+        network = build_network(names, {i: [0] for i in names[1:]}, {i: list(range(20 if i else 3)) for i in names})
+        parameters = random_parameters(network, rng)
+        codes = sample_codes(network, parameters, 20, rng)
+        codes[rng.random(codes.shape) < 0.1] = -1
+        codes[:, 0] = -1
+        return ProblemCase(network, parameters, codes, np.ones(20))
+
+    def test_equals_enumeration(self, case):
+        with_items_enumerated = ENGINES["enumeration"]
+        dense = case._replace(codes=np.where(case.codes[:, :1] < 0, case.codes, case.codes))
+        dense.codes[:, 1:] = np.maximum(dense.codes[:, 1:], 0)
+        expected = statistics(with_items_enumerated, dense)
+        found = statistics(ExactEStep(), dense)
+        assert found.log_likelihood < -10_000  # the plain product would be exp(-600) or so a row
+        assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-12)
+        np.testing.assert_allclose(found.counts, expected.counts, **TOLERANCE)
+
+    def test_cost_grows_with_the_number_of_factors(self, case):
+        graph = ExactEStep().prepare(case.network, case.evidence).graph
+        assert graph.n_steps < 2 * 20 * 300 / (compile_module.MAX_INPUTS - 1)
+
+
+class TestMemoryBudget:
+    """What does not fit is refused before it is allocated, with the size, the variables and the way out."""
+
+    def test_refusal(self):
+        n_parents = 40
+        names = [f"cause {i}" for i in range(n_parents)]
+        parents = {f"link {i} {j}": [names[i], names[j]] for i in range(n_parents) for j in range(i)}
+        network = build_network([*names, *parents], parents, dict.fromkeys([*names, *parents], (0, 1)))
+        codes = np.zeros((1, network.n_nodes), dtype=int)
+        codes[:, :n_parents] = -1
+        evidence = to_evidence(reduce_rows(EncodedData(codes, np.ones(1), np.arange(1))))
+        with pytest.raises(MemoryBudgetError) as caught:
+            ExactEStep(memory_budget=10**6).prepare(network, evidence)
+        message = str(caught.value)
+        assert "memory budget of 1,000,000 bytes" in message
+        assert re.search(r"[\d,]{13,} cells", message)
+        assert "'cause 1" in message
+        assert "ExactEStep(memory_budget=...)" in message

@@ -1,0 +1,361 @@
+"""Invariants of the whole algorithm: monotone, normalised, deterministic, equal to the complete-data estimators."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pgmpy.factors.discrete import TabularCPD
+from pgmpy.models import DiscreteBayesianNetwork
+from pgmpy.parameter_estimator import DiscreteBayesianEstimator, DiscreteMLE
+from problems import brute_force, cases, random_parameters, sample_codes, to_frame, to_pgmpy
+from sklearn.exceptions import ConvergenceWarning
+
+from pgmpy_em_ext import BDeu, Dirichlet, ExactEStep, WeightedEM
+from pgmpy_em_ext.cpd_family.categorical import Categorical
+from pgmpy_em_ext.em import Problem, init, step
+from pgmpy_em_ext.monitor import StoppingRule, aitken_gap, has_fallen, stop_reason
+from pgmpy_em_ext.network import build_network
+
+RULE = StoppingRule(tol=1e-3, atol=None, max_iter=1000, min_iter=0, deadline=None)
+
+
+def vector(network, cpds):
+    """CPDs as a flat vector."""
+    return np.concatenate([cpd.get_values().T.ravel() for cpd in cpds])
+
+
+def problem_of(case, pseudo=0.0, engine=None):
+    engine = engine or ExactEStep()
+    family = Categorical(
+        case.network, np.full(case.network.n_cells, pseudo), np.zeros(len(case.network.column_starts), dtype=bool)
+    )
+    return Problem(engine, engine.prepare(case.network, case.evidence), family)
+
+
+@given(case=cases(), pseudo=st.sampled_from([0.0, 0.1, 1.0]))
+def test_the_objective_never_falls_and_columns_stay_distributions(case, pseudo):
+    # Rows were drawn from the parameters, so that these give every row positive probability, zeros and all.
+    problem = problem_of(case, pseudo)
+    state = (
+        init(problem, case.parameters)
+        if pseudo == 0
+        else init(problem, random_parameters(case.network, np.random.default_rng(0)))
+    )
+    zero = state.parameters == 0
+    for _ in range(8):
+        following = step(problem, state)
+        assert following.objective >= state.objective - 1e-12 * (1 + abs(state.objective))
+        assert (following.parameters >= 0).all()
+        np.testing.assert_allclose(case.network.column_sums(following.parameters), 1, rtol=1e-12)
+        if pseudo == 0:
+            assert (following.parameters[zero] == 0).all()
+        state = following
+
+
+@given(case=cases())
+def test_a_state_carries_its_own_objective(case):
+    problem = problem_of(case, 0.0)
+    state = step(problem, init(problem, case.parameters))
+    _, log_likelihood = brute_force(case._replace(parameters=state.parameters))
+    assert state.log_likelihood == pytest.approx(log_likelihood, rel=1e-10, abs=1e-10)
+
+
+@given(case=cases(deterministic=False))
+def test_one_step_on_complete_data_equals_the_maximum_likelihood_estimator(case):
+    codes = sample_codes(case.network, case.parameters, 30, np.random.default_rng(1))
+    data, weight = to_frame(case.network, codes), np.random.default_rng(2).choice([0.5, 1, 2], size=30)
+    states = {name: list(values) for name, values in zip(case.network.names, case.network.state_names, strict=True)}
+    model = to_pgmpy(case.network)
+    ours = WeightedEM(state_names=states, max_iter=1, init_cpds="random", seed=0).fit(model, data, weight)
+    theirs = DiscreteMLE(state_names=states).fit(model, data, sample_weight=weight)
+    assert ours.converged_
+    for mine, other in zip(ours.parameters_, theirs.parameters_, strict=True):
+        assert mine.variables == other.variables
+        assert mine.state_names == other.state_names
+        np.testing.assert_allclose(mine.get_values(), other.get_values(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("prior", "theirs"),
+    [
+        ("K2", DiscreteBayesianEstimator(prior_type="K2")),
+        ("BDeu", DiscreteBayesianEstimator(prior_type="BDeu")),
+        (BDeu(10), DiscreteBayesianEstimator(prior_type="BDeu", equivalent_sample_size=10)),
+        (BDeu({"B": 3}), DiscreteBayesianEstimator(prior_type="BDeu", equivalent_sample_size={"B": 3})),
+        (Dirichlet(0.5), DiscreteBayesianEstimator(prior_type="dirichlet", pseudo_counts=0.5)),
+        (
+            {"C": np.arange(12).reshape(2, 6)},
+            DiscreteBayesianEstimator(prior_type="dirichlet", pseudo_counts={"C": np.arange(12).reshape(2, 6)}),
+        ),
+    ],
+)
+@pytest.mark.parametrize("by_estimator", [False, True])
+def test_complete_data_with_a_prior_equals_the_bayesian_estimator(prior, theirs, by_estimator):
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"A": rng.integers(0, 2, 40), "B": rng.integers(0, 3, 40), "C": rng.integers(0, 2, 40)})
+    model = DiscreteBayesianNetwork([("B", "C"), ("A", "C")])
+    argument = {"m_step_estimator": theirs.clone()} if by_estimator else {"prior": prior}
+    ours = WeightedEM(max_iter=1, **argument).fit(model, data)
+    expected = theirs.clone().fit(model, data).parameters_
+    for mine, other in zip(ours.parameters_, expected, strict=True):
+        assert mine.variables == other.variables
+        np.testing.assert_allclose(mine.get_values(), other.get_values(), rtol=1e-12)
+    assert ours.objective_ == pytest.approx(ours.log_likelihood_ + ours.log_prior_)
+    assert ours.log_prior_ <= 0
+
+
+@pytest.fixture
+def holes():
+    """A chain of three with a third of its cells missing."""
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame(index=range(300))
+    data["A"] = rng.integers(0, 2, 300)
+    data["B"] = (data["A"] + (rng.random(300) < 0.2)) % 2
+    data["C"] = (data["B"] + (rng.random(300) < 0.1)) % 2
+    return DiscreteBayesianNetwork([("A", "B"), ("B", "C")]), data.mask(rng.random((300, 3)) < 0.3)
+
+
+class TestPriors:
+    def test_a_vanishing_prior_tends_to_maximum_likelihood(self, holes):
+        plain = WeightedEM(tol=1e-10).fit(*holes)
+        gap = []
+        for size in (1, 1e-2, 1e-4):
+            smoothed = WeightedEM(prior=BDeu(size), tol=1e-10).fit(*holes)
+            gap.append(np.abs(vector(None, smoothed.parameters_) - vector(None, plain.parameters_)).max())
+        assert gap[0] > 10 * gap[1] > 100 * gap[2]
+
+    def test_a_large_prior_tends_to_uniform(self, holes):
+        heavy = WeightedEM(prior=BDeu(1e9), tol=1e-10).fit(*holes)
+        np.testing.assert_allclose(vector(None, heavy.parameters_), 0.5, atol=1e-6)
+
+    def test_the_reported_objective_is_the_one_that_rises(self, holes):
+        estimator = WeightedEM(prior="K2", tol=1e-8, init_cpds="random", seed=1).fit(*holes)
+        assert (np.diff(estimator.history_) > -1e-9).all()
+        assert estimator.history_[-1] == pytest.approx(estimator.objective_)
+        expected = sum(np.log(cpd.get_values()).sum() for cpd in estimator.parameters_)
+        assert estimator.log_prior_ == pytest.approx(expected)
+
+    def test_a_prior_on_fixed_cpds_counts_for_nothing(self, holes):
+        fixed = {"A": TabularCPD("A", 2, [[0.5], [0.5]], state_names={"A": [0, 1]})}
+        estimator = WeightedEM(prior="K2", fixed_cpds=fixed).fit(*holes)
+        free = [cpd for cpd in estimator.parameters_ if cpd.variable != "A"]
+        assert estimator.log_prior_ == pytest.approx(sum(np.log(cpd.get_values()).sum() for cpd in free))
+        assert estimator.n_parameters_ == 4
+
+
+class TestFixedPoints:
+    def test_the_answer_is_a_fixed_point(self, holes):
+        model, data = holes
+        first = WeightedEM(tol=1e-12).fit(model, data)
+        again = {cpd.variable: cpd for cpd in first.parameters_}
+        with pytest.warns(ConvergenceWarning, match="max_iter=1 "):
+            second = WeightedEM(init_cpds=again, max_iter=1).fit(model, data)
+        np.testing.assert_allclose(vector(None, second.parameters_), vector(None, first.parameters_), atol=1e-6)
+
+    def test_all_starts_reach_the_same_unimodal_maximum(self, holes):
+        objectives = [
+            WeightedEM(init_cpds=start, tol=1e-8, seed=3).fit(*holes).objective_
+            for start in ("random", "uniform", "prior", "complete_case", "available_case", "marginal_mode")
+        ]
+        np.testing.assert_allclose(objectives, objectives[0], atol=1e-6)
+
+    def test_pruning_changes_the_path_but_not_the_end(self, holes):
+        pruned = WeightedEM(tol=1e-11).fit(*holes)
+        full = WeightedEM(tol=1e-11, e_step=ExactEStep(prune_barren=False)).fit(*holes)
+        assert pruned.n_iter_ < full.n_iter_
+        assert pruned.objective_ == pytest.approx(full.objective_, abs=1e-9)
+        np.testing.assert_allclose(vector(None, pruned.parameters_), vector(None, full.parameters_), atol=1e-5)
+
+    def test_ten_thousand_steps_on_a_deterministic_cpd(self):
+        model = DiscreteBayesianNetwork([("H", "X"), ("H", "Y")], latents={"H"})
+        copy = [[1, 0], [0, 1]]
+        names = {"H": [0, 1], "X": [0, 1], "Y": [0, 1]}
+        start = {
+            "H": TabularCPD("H", 2, [[0.3], [0.7]], state_names={"H": [0, 1]}),
+            "X": TabularCPD("X", 2, copy, ["H"], [2], state_names={"X": [0, 1], "H": [0, 1]}),
+            "Y": TabularCPD("Y", 2, [[0.9, 0.2], [0.1, 0.8]], ["H"], [2], state_names={k: names[k] for k in "HY"}),
+        }
+        data = pd.DataFrame({"X": [0, 1, None, 0], "Y": [0, 1, 1, None]})
+        with pytest.warns(ConvergenceWarning, match="max_iter=10000 "):
+            estimator = WeightedEM(init_cpds=start, tol=0, max_iter=10_000).fit(model, data)
+        assert estimator.n_iter_ == 10_000
+        assert np.isfinite(estimator.history_).all()
+        assert np.isfinite(vector(None, estimator.parameters_)).all()
+        np.testing.assert_array_equal(estimator.parameters_[1].get_values(), copy)
+
+    def test_true_parameters_of_complete_data_are_left_in_one_step(self):
+        network, codes = _student()
+        data = to_frame(network, codes)
+        model = to_pgmpy(network)
+        estimator = WeightedEM(tol=1e-9).fit(model, data)
+        assert estimator.n_iter_ == 1
+        assert estimator.status_ == "converged"
+
+
+def _student():
+    rng = np.random.default_rng(0)
+    network = build_network("DIG", {"G": "DI"}, {"D": [0, 1], "I": [0, 1], "G": ["a", "b", "c"]})
+    return network, sample_codes(network, random_parameters(network, rng), 200, rng)
+
+
+class TestUnidentifiedRows:
+    """Parent configurations that no record reaches."""
+
+    def test_uniform_and_listed(self):
+        data = pd.DataFrame({"A": ["x", "x", "y"], "B": ["u", "v", "u"], "C": ["p", "q", "p"]})
+        model = DiscreteBayesianNetwork([("A", "C"), ("B", "C")])
+        estimator = WeightedEM().fit(model, data)
+        assert [(row.variable, row.parents) for row in estimator.unidentified_rows_] == [("C", {"A": "y", "B": "v"})]
+        np.testing.assert_allclose(estimator.parameters_[1].get_values()[:, 3], [0.5, 0.5])
+        theirs = DiscreteMLE().fit(model, data).parameters_
+        for mine, other in zip(estimator.parameters_, theirs, strict=True):
+            np.testing.assert_allclose(mine.get_values(), other.get_values(), rtol=1e-12)
+
+    def test_a_prior_identifies_them(self):
+        data = pd.DataFrame({"A": ["x", "x"], "B": ["u", "v"]})
+        states = {"A": ["x", "y"]}
+        estimator = WeightedEM(state_names=states, prior="K2").fit(DiscreteBayesianNetwork([("A", "B")]), data)
+        assert estimator.unidentified_rows_ == []
+
+    def test_a_variable_that_is_never_observed_and_has_no_child(self):
+        data = pd.DataFrame({"A": ["x", "y", "y"], "B": [None, None, None]})
+        model = DiscreteBayesianNetwork([("A", "B")])
+        estimator = WeightedEM(seed=0).fit(model, data)
+        rows = [(row.variable, row.parents) for row in estimator.unidentified_rows_]
+        assert rows == [("B", {"A": "x"}), ("B", {"A": "y"})]
+        np.testing.assert_allclose(estimator.parameters_[1].get_values(), 0.5)
+
+    def test_zeros_of_the_start_are_not_opened(self):
+        """Two causes that the start says never occur together: the data has nothing to do with it."""
+        model = DiscreteBayesianNetwork([("A", "X"), ("B", "X")], latents={"A", "B"})
+        names = {"A": [0, 1], "B": [0, 1], "X": [0, 1]}
+        start = {
+            "A": TabularCPD("A", 2, [[0.5], [0.5]], state_names={"A": [0, 1]}),
+            "B": TabularCPD("B", 2, [[0.4], [0.6]], state_names={"B": [0, 1]}),
+            "X": TabularCPD(
+                "X",
+                3,
+                [[0.8, 0.3, 0.2, 0], [0.2, 0.7, 0.8, 0], [0, 0, 0, 1]],
+                ["A", "B"],
+                [2, 2],
+                state_names={**names, "X": [0, 1, 2]},
+            ),
+        }
+        data = pd.DataFrame({"X": [0, 1, 0, 1, 1]})
+        estimator = WeightedEM(init_cpds=start, tol=1e-6).fit(model, data)
+        learned = {cpd.variable: cpd for cpd in estimator.parameters_}["X"]
+        np.testing.assert_array_equal(learned.get_values()[:, 3], [0, 0, 1])
+        assert ("X", {"A": 1, "B": 1}) in [(row.variable, row.parents) for row in estimator.unidentified_rows_]
+        assert estimator.score(data) * 5 == pytest.approx(estimator.log_likelihood_)
+
+    def test_the_reported_likelihood_is_that_of_the_returned_cpds(self):
+        rng = np.random.default_rng(2)
+        model = DiscreteBayesianNetwork([("A", "C"), ("B", "C"), ("C", "D")])
+        data = pd.DataFrame(rng.integers(0, 3, (12, 4)), columns=list("ABCD"), dtype=object)
+        data = data.mask(rng.random((12, 4)) < 0.08)
+        estimator = WeightedEM(tol=1e-6).fit(model, data)
+        assert estimator.unidentified_rows_
+        assert estimator.score_samples(data).sum() == pytest.approx(estimator.log_likelihood_, abs=1e-10)
+        assert estimator.objective_ == pytest.approx(estimator.history_[-1], abs=1e-10)
+
+
+class TestStopping:
+    def test_aitken_gap_of_a_geometric_sequence_is_exact(self):
+        history = [-(0.9**k) for k in range(10)]
+        for k in range(3, 10):
+            assert aitken_gap(history[:k]) == pytest.approx(-history[k - 1])
+
+    @pytest.mark.parametrize(
+        ("history", "gap"),
+        [([-1.0], np.inf), ([-2.0, -1.0], np.inf), ([-3.0, -2.0, -0.5], np.inf), ([-1.0, -1.0], 0)],
+    )
+    def test_gap_is_infinite_until_increments_shrink(self, history, gap):
+        assert aitken_gap(history) == gap
+
+    def test_converged_needs_three_steps_in_a_row(self):
+        flat = [-1.0, -1.0, -1.0]
+        assert stop_reason(RULE, flat, 1.0) is None
+        assert stop_reason(RULE, [*flat, -1.0], 1.0) == "converged"
+
+    def test_runs_with_latents_go_on_for_twenty_steps(self):
+        rule = RULE._replace(min_iter=20)
+        assert stop_reason(rule, [-1.0] * 20, 1.0) is None
+        assert stop_reason(rule, [-1.0] * 21, 1.0) == "converged"
+
+    def test_tol_zero_makes_exactly_max_iter_steps(self, holes):
+        with pytest.warns(
+            ConvergenceWarning, match=r"EM did not converge within max_iter=37 steps: raise max_iter or tol"
+        ):
+            estimator = WeightedEM(tol=0, max_iter=37).fit(*holes)
+        assert estimator.n_iter_ == 37
+        assert len(estimator.history_) == 38
+        assert not estimator.converged_
+        assert estimator.status_ == "max_iter"
+
+    def test_tol_zero_on_complete_data(self):
+        data = pd.DataFrame({"A": [0, 1, 1]})
+        model = DiscreteBayesianNetwork()
+        model.add_node("A")
+        estimator = WeightedEM(tol=0, max_iter=5).fit(model, data)
+        assert estimator.n_iter_ == 5
+        assert estimator.converged_
+
+    def test_max_iter_zero_evaluates_the_start(self, holes):
+        model, data = holes
+        start = WeightedEM().fit(model, data)
+        given_cpds = {cpd.variable: cpd for cpd in start.parameters_}
+        with pytest.warns(ConvergenceWarning, match="max_iter=0 "):
+            estimator = WeightedEM(init_cpds=given_cpds, max_iter=0).fit(model, data)
+        assert estimator.history_ == [estimator.objective_]
+        assert estimator.log_likelihood_ == start.log_likelihood_
+        for mine, other in zip(estimator.parameters_, start.parameters_, strict=True):
+            np.testing.assert_array_equal(mine.get_values(), other.get_values())
+
+    def test_atol_is_the_parameter_change(self, holes):
+        loose = WeightedEM(atol=1e-2, tol=0).fit(*holes)
+        tight = WeightedEM(atol=1e-8, tol=0).fit(*holes)
+        assert loose.converged_
+        assert tight.converged_
+        assert loose.n_iter_ < tight.n_iter_
+        with pytest.warns(ConvergenceWarning):
+            before = WeightedEM(tol=0, max_iter=tight.n_iter_ - 1).fit(*holes)
+        change = np.abs(vector(None, tight.parameters_) - vector(None, before.parameters_)).max()
+        assert change <= 1e-8
+
+    def test_the_true_gap_after_stopping_is_within_three_tol(self, holes):
+        for tol in (1e-1, 1e-3, 1e-5):
+            limit = WeightedEM(tol=1e-11, init_cpds="random", seed=0).fit(*holes).objective_
+            stopped = WeightedEM(tol=tol, init_cpds="random", seed=0).fit(*holes).objective_
+            assert limit - stopped <= 3 * tol
+
+    def test_a_fall_is_noticed(self):
+        assert has_fallen([-1.0, -1.1])
+        assert not has_fallen([-1.0, -1.0 - 1e-12])
+
+    def test_a_fall_under_an_exact_engine_warns(self, holes):
+        class Wrong(ExactEStep):
+            """Adds a constant that sinks."""
+
+            calls = 0
+
+            def expected_statistics(self, plan, parameters):
+                Wrong.calls += 1
+                found = super().expected_statistics(plan, parameters)
+                return found._replace(log_likelihood=found.log_likelihood - 50 * Wrong.calls)
+
+        with (
+            pytest.warns(UserWarning, match="the objective fell at step 1"),
+            pytest.warns(ConvergenceWarning, match="max_iter=2 "),
+        ):
+            WeightedEM(e_step=Wrong(), max_iter=2, init_cpds="available_case").fit(*holes)
+
+
+def test_a_start_of_prior_density_zero_is_left_and_never_nan(holes):
+    model, data = holes
+    start = {"A": TabularCPD("A", 3, [[0.5], [0.5], [0]], state_names={"A": [0, 1, 2]})}
+    estimator = WeightedEM(prior="K2", init_cpds=start, seed=0).fit(model, data)
+    assert estimator.history_[0] == -np.inf
+    assert np.isfinite(estimator.history_[1:]).all()
+    assert estimator.converged_
+    assert estimator.parameters_[0].get_values()[2, 0] > 0

@@ -1,0 +1,398 @@
+"""Bad input: one error, before any work, that names what is wrong and what to do."""
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+from pgmpy.base import DAG
+from pgmpy.factors.discrete import TabularCPD
+from pgmpy.models import DiscreteBayesianNetwork, LinearGaussianBayesianNetwork
+from pgmpy.parameter_estimator import DiscreteBayesianEstimator, DiscreteEM, DiscreteMLE
+
+from pgmpy_em_ext import (
+    BDeu,
+    Dirichlet,
+    EnumerationEStep,
+    ExactEStep,
+    ImpossibleEvidenceError,
+    MemoryBudgetError,
+    WeightedEM,
+)
+
+DATA = pd.DataFrame({"A": [0, 1, 1, None], "B": [0, 1, None, 1]})
+NAMES = {"A": [0, 1], "B": [0, 1]}
+
+
+@pytest.fixture(autouse=True)
+def _no_work(monkeypatch, request):
+    """No E-step may run before the error, unless the test is about the E-step itself."""
+    if "inference" in request.keywords:
+        return
+
+    def refuse(*_):
+        raise AssertionError("an E-step was prepared before the input was checked")
+
+    monkeypatch.setattr(ExactEStep, "prepare", refuse)
+
+
+def chain(latents=()):
+    return DiscreteBayesianNetwork([("A", "B")], latents=set(latents))
+
+
+def cpd(variable, values, parents=(), states=None):
+    cards = [len(values[0]) if len(parents) == 1 else 2 for _ in parents]
+    return TabularCPD(variable, len(values), values, list(parents) or None, cards or None, state_names=states or {})
+
+
+def refuse(message, error=ValueError, *, model=None, data=DATA, weight=None, **settings):
+    with pytest.raises(error, match=message):
+        WeightedEM(**settings).fit(chain() if model is None else model, data, weight)
+
+
+class TestModel:
+    def test_empty(self):
+        refuse("the model has no nodes; add at least one", model=DiscreteBayesianNetwork())
+
+    def test_cyclic(self):
+        model = chain()
+        nx.DiGraph.add_edge(model, "B", "A")
+        refuse(r"the model has a cycle through \['A', 'B'\].*Remove an edge", model=model)
+
+    @pytest.mark.parametrize(
+        "model", ["A -> B", None, nx.DiGraph([("A", "B")]), LinearGaussianBayesianNetwork([("A", "B")])]
+    )
+    def test_other_kind(self, model):
+        with pytest.raises(TypeError, match=r"model must be a pgmpy DiscreteBayesianNetwork or DAG. Got: "):
+            WeightedEM().fit(model, DATA)
+
+    def test_a_node_without_a_column(self):
+        refuse(r"node 'B' has no column in the data and is not latent.*model.latents.add\('B'\)", data=DATA[["A"]])
+
+    def test_a_node_of_a_dag_without_a_column(self):
+        refuse("node 'B' has no column", model=DAG([("A", "B")]), data=DATA[["A"]])
+
+
+class TestData:
+    @pytest.mark.parametrize("data", [[[0, 1]], {"A": [0]}, np.zeros((2, 2)), None])
+    def test_not_a_table(self, data):
+        refuse("data must be a pandas DataFrame. Got: ", TypeError, data=data)
+
+    def test_no_rows(self):
+        refuse("data has no rows; at least one is needed", data=DATA.iloc[:0])
+
+    def test_duplicated_columns(self):
+        data = pd.concat([DATA, DATA[["B"]]], axis=1)
+        refuse(r"data has several columns named \['B'\]; keep one", data=data)
+
+    def test_unhashable_cell(self):
+        data = pd.DataFrame({"A": pd.Series([0, [1, 2], 1], dtype=object), "B": [0, 1, 1]})
+        refuse(r"column 'A', row 1 \(counting from 0\): \[1, 2\] cannot be a state.*not hashable", data=data)
+
+    def test_a_state_that_state_names_lacks(self):
+        data = DATA.assign(B=["no", "yes", None, "maybe"])
+        refuse(
+            r"column 'B', row 3 \(counting from 0\): the state 'maybe' is not among \['no', 'yes'\], the states of 'B' "
+            r"by state_names\. Correct the cell, make it missing, or declare the state with state_names=",
+            data=data,
+            state_names={"B": ["no", "yes"]},
+        )
+
+    def test_a_state_that_the_model_lacks(self):
+        model = chain()
+        model.add_cpds(cpd("A", [[0.5], [0.5]], states={"A": ["x", "y"]}))
+        refuse("column 'A', row 0 .* the state 0.0 is not among .*'x', 'y'.* by the model's CPDs", model=model)
+
+    def test_a_latent_that_has_data(self):
+        refuse("'A' is declared latent, but its column has data.*model.latents", model=chain(["A"]))
+
+
+class TestWeights:
+    @pytest.mark.parametrize(
+        ("weight", "message"),
+        [
+            ([1, 2, 3], r"one number for each of the 4 rows. Got: an array of shape \(3,\)"),
+            ([[1, 2, 3, 4]], r"Got: an array of shape \(1, 4\)"),
+            (2.0, r"Got: an array of shape \(\)"),
+            ([1, 2, -3, 4], r"finite and >= 0. Got: -3.0 in row 2 \(counting from 0\)"),
+            ([1, np.nan, 3, 4], r"finite and >= 0. Got: nan in row 1 \(counting from 0\)"),
+            ([1, 2, 3, np.inf], r"finite and >= 0. Got: inf in row 3 \(counting from 0\)"),
+            ([0, 0, 0, 0], "zero for every row; at least one must be positive"),
+            (["a", "b", "c", "d"], "sample_weight must be numbers, one for each row"),
+        ],
+    )
+    def test_weights(self, weight, message):
+        refuse(message, weight=weight)
+
+
+class TestStates:
+    @pytest.mark.parametrize("card", [0, -1, 1.5, "2", True, None])
+    def test_latent_card(self, card):
+        refuse(
+            "latent_card of 'A' must be an integer >= 1. Got: ",
+            model=chain(["A"]),
+            data=DATA[["B"]],
+            latent_card={"A": card},
+        )
+
+    def test_latent_card_in_conflict_with_state_names(self):
+        refuse(
+            "latent_card says 3 states for 'A', but state_names gives 2: .*Make them agree",
+            model=chain(["A"]),
+            data=DATA[["B"]],
+            latent_card={"A": 3},
+            state_names={"A": ["u", "v"]},
+        )
+
+    def test_latent_card_in_conflict_with_the_model(self):
+        model = chain(["A"])
+        model.add_cpds(cpd("A", [[0.5], [0.5]]))
+        refuse(
+            "latent_card says 3 states for 'A', but the model's CPDs gives 2",
+            model=model,
+            data=DATA[["B"]],
+            latent_card={"A": 3},
+        )
+
+    @pytest.mark.parametrize("argument", ["state_names", "latent_card"])
+    def test_kind(self, argument):
+        refuse(f"{argument} must be a dict, or None. Got: list", TypeError, **{argument: ["A"]})
+
+    @pytest.mark.parametrize("states", [[], "yes", 2])
+    def test_no_list(self, states):
+        refuse("the states of 'A' by state_names must be a non-empty list", state_names={"A": states})
+
+    def test_repeated(self):
+        refuse(r"the states of 'A' by state_names must differ. Got: \[0, 1, 1\]", state_names={"A": [0, 1, 1]})
+
+    @pytest.mark.parametrize("missing", [None, np.nan])
+    def test_missing_is_no_state(self, missing):
+        refuse("the states of 'A' by state_names hold a missing value", state_names={"A": [0, 1, missing]})
+
+
+class TestGivenCPDs:
+    def test_unknown_variable(self):
+        refuse("init_cpds has a CPD for 'Z', which the model does not have. Known:", init_cpds={"Z": cpd("Z", [[1.0]])})
+
+    def test_not_a_cpd(self):
+        refuse(r"init_cpds\['A'\] must be a TabularCPD. Got: list", TypeError, init_cpds={"A": [0.5, 0.5]})
+
+    def test_under_another_name(self):
+        refuse(
+            r"init_cpds\['B'\] is the CPD of 'A'; put it under its own name", init_cpds={"B": cpd("A", [[0.5], [0.5]])}
+        )
+
+    def test_wrong_parents(self):
+        refuse(
+            r"init_cpds: the CPD of 'B' has the parents \[\], but the model gives it \['A'\]",
+            init_cpds={"B": cpd("B", [[0.5], [0.5]])},
+        )
+
+    def test_wrong_shape(self):
+        refuse(
+            r"init_cpds: the CPD of 'B' has shape \(2, 3\), with 3 states of 'A'; there are 2: \[0, 1\]",
+            init_cpds={"B": cpd("B", [[0.5] * 3, [0.5] * 3], ["A"], {"A": [0, 1, 2], "B": [0, 1]})},
+            state_names=NAMES,
+        )
+
+    def test_wrong_states(self):
+        refuse(
+            r"init_cpds: the CPD of 'A' names the states \['u', 'v'\] of 'A'; they must be \[0, 1\]",
+            init_cpds={"A": cpd("A", [[0.5], [0.5]], states={"A": ["u", "v"]})},
+            state_names=NAMES,
+        )
+
+    def test_columns_that_do_not_sum_to_one(self):
+        refuse(
+            "init_cpds: a column of the CPD of 'B' sums to 1.1; every column must sum to 1",
+            init_cpds={"B": cpd("B", [[0.5, 0.6], [0.5, 0.5]], ["A"])},
+        )
+
+    def test_nan(self):
+        refuse(
+            "init_cpds: the CPD of 'A' has an entry that is NaN, infinite or negative",
+            init_cpds={"A": cpd("A", [[np.nan], [0.5]])},
+        )
+
+    def test_the_models_cpds_are_incomplete(self):
+        model = chain()
+        model.add_cpds(cpd("A", [[0.5], [0.5]]))
+        refuse(r"init_cpds='model' needs a CPD of every variable.*\['B'\] have none", model=model, init_cpds="model")
+
+    def test_fixed_but_unknown(self):
+        refuse("fixed_cpds names 'Z', which the model does not have", fixed_cpds=["Z"])
+
+    def test_fixed_without_a_cpd(self):
+        refuse("fixed_cpds names 'A', but neither init_cpds nor the model has its CPD", fixed_cpds=["A"])
+
+    @pytest.mark.parametrize("given", ["A", 3])
+    def test_fixed_of_another_kind(self, given):
+        refuse("fixed_cpds must be a dict of TabularCPDs, a list of variables, or None", TypeError, fixed_cpds=given)
+
+    def test_fixed_with_a_wrong_sum(self):
+        refuse("fixed_cpds: a column of the CPD of 'A' sums to 0.8", fixed_cpds={"A": cpd("A", [[0.4], [0.4]])})
+
+
+class TestNames:
+    def test_strategy(self):
+        refuse(
+            r"init_cpds 'guess' is unknown. Known: \['available_case', 'complete_case', 'marginal_mode', 'model', "
+            r"'nearest_neighbor', 'prior', 'random', 'uniform'\]",
+            init_cpds="guess",
+        )
+
+    def test_strategy_of_another_kind(self):
+        refuse("init_cpds must be one of .* or a Initializer class or instance. Got: int", TypeError, init_cpds=3)
+
+    def test_engine(self):
+        refuse(
+            r"e_step 'gibbs' is unknown. Known: \['belief_propagation', 'enumeration', 'exact', "
+            r"'variable_elimination'\]",
+            e_step="gibbs",
+        )
+
+    def test_engine_of_another_kind(self):
+        refuse("e_step must be one of .* Got: NoneType", TypeError, e_step=None)
+
+    def test_prior(self):
+        refuse(r"prior 'jeffreys' is unknown. Known: \['BDeu', 'Dirichlet', 'K2'\]", prior="jeffreys")
+
+    def test_acceleration(self):
+        refuse(r"acceleration must be one of \['auto', None\]. Got: 'turbo'", acceleration="turbo")
+
+
+class TestPriors:
+    @pytest.mark.parametrize("value", [-1, np.nan, np.inf, "x", True])
+    def test_pseudo_counts(self, value):
+        refuse("pseudo_counts must be a finite number >= 0. Got: ", prior=Dirichlet(value))
+
+    def test_pseudo_counts_of_a_variable(self):
+        refuse("pseudo_counts of 'A' must be a finite number >= 0. Got: -2", prior={"A": -2})
+
+    @pytest.mark.parametrize("value", [-1.0, np.nan])
+    def test_pseudo_counts_in_a_table(self, value):
+        refuse("pseudo_counts of 'A' must be finite numbers >= 0", prior={"A": [[1], [value]]})
+
+    def test_shape(self):
+        refuse(
+            r"pseudo_counts of 'B' must have shape \(2, 2\): a row for each state, .* Got: \(2, 1\)",
+            prior={"B": [[1], [1]]},
+        )
+
+    def test_no_numbers(self):
+        refuse(r"pseudo_counts of 'B' must be numbers in an array of shape \(2, 2\)", prior={"B": [["x"]]})
+
+    def test_unknown_variable(self):
+        refuse(r"pseudo_counts names \['Z'\], which the model does not have", prior={"Z": 1})
+
+    def test_sample_size(self):
+        refuse("equivalent_sample_size of 'A' must be a finite number >= 0. Got: -5", prior=BDeu(-5))
+
+    def test_sample_size_of_an_unknown_variable(self):
+        refuse(r"equivalent_sample_size names \['Z'\]", prior=BDeu({"Z": 5}))
+
+    def test_prior_and_m_step_estimator(self):
+        refuse("prior and m_step_estimator both say what to add", prior="K2", m_step_estimator=DiscreteMLE())
+
+    @pytest.mark.parametrize("estimator", [DiscreteEM(), DiscreteMLE, "MLE"])
+    def test_m_step_estimator_of_another_kind(self, estimator):
+        refuse("m_step_estimator must be an instance of pgmpy's DiscreteMLE or", TypeError, m_step_estimator=estimator)
+
+    def test_m_step_estimator_with_an_unknown_prior(self):
+        estimator = DiscreteBayesianEstimator(prior_type="flat")
+        refuse("m_step_estimator has prior_type 'flat'. Known: ", m_step_estimator=estimator)
+
+
+class TestNumbers:
+    @pytest.mark.parametrize(
+        ("settings", "message", "error"),
+        [
+            ({"tol": -1}, "tol must be a number >= 0. Got: -1.", ValueError),
+            ({"tol": np.nan}, "tol must be a number >= 0. Got: nan.", ValueError),
+            ({"tol": "small"}, "tol must be a number >= 0. Got: 'small'.", TypeError),
+            ({"tol": None}, "tol must be a number >= 0. Got: None.", TypeError),
+            ({"atol": -1}, "atol must be a number >= 0, or None. Got: -1.", ValueError),
+            ({"max_time": 0}, "max_time must be a number > 0, or None. Got: 0.", ValueError),
+            ({"max_iter": -1}, "max_iter must be an integer >= 0. Got: -1.", ValueError),
+            ({"max_iter": 1.5}, "max_iter must be an integer >= 0. Got: 1.5.", TypeError),
+            ({"max_iter": True}, "max_iter must be an integer >= 0. Got: True.", TypeError),
+            ({"n_init": 0}, "n_init must be an integer >= 1, or None. Got: 0.", ValueError),
+            ({"n_jobs": 0}, "n_jobs must be an integer other than 0", ValueError),
+            ({"n_jobs": None}, "n_jobs must be an integer. Got: None.", TypeError),
+            ({"batch_size": 0}, "batch_size must be an integer >= 1. Got: 0.", ValueError),
+            ({"seed": -1}, "seed must be an integer >= 0, or None. Got: -1.", ValueError),
+            ({"seed": "x"}, "seed must be an integer >= 0, or None. Got: 'x'.", TypeError),
+            ({"callback": 3}, "callback must be callable, or None. Got: int.", TypeError),
+            ({"checkpoint": 3, "seed": 0}, "checkpoint must be a path, or None. Got: int.", TypeError),
+            ({"checkpoint": "fit.npz"}, "checkpoint needs a seed", ValueError),
+        ],
+    )
+    def test_range(self, settings, message, error):
+        refuse(message, error, **settings)
+
+
+@pytest.mark.inference
+class TestInference:
+    def test_a_row_that_is_impossible_under_the_start(self):
+        start = {"A": cpd("A", [[0.5], [0.5]]), "B": cpd("B", [[1.0, 0.0], [0.0, 1.0]], ["A"])}
+        data = pd.DataFrame({"A": [0, 1, 1], "B": [0, 1, 0]})
+        message = r"row 2 \(counting from 0\) is impossible: the CPDs give probability zero to A=1, B=0\. Correct"
+        refuse(message, ImpossibleEvidenceError, data=data, init_cpds=start)
+
+    def test_a_row_that_is_impossible_under_fixed_cpds(self):
+        fixed = {"B": cpd("B", [[1.0, 1.0], [0.0, 0.0]], ["A"])}
+        refuse("row 1 .* is impossible: .*B=1", ImpossibleEvidenceError, data=DATA, fixed_cpds=fixed, seed=0)
+
+    def test_an_impossible_row_of_weight_zero_is_no_matter(self):
+        start = {"A": cpd("A", [[0.5], [0.5]]), "B": cpd("B", [[1.0, 0.0], [0.0, 1.0]], ["A"])}
+        data = pd.DataFrame({"A": [0, 1, 1], "B": [0, 1, 0]})
+        assert WeightedEM(init_cpds=start).fit(chain(), data, [1, 1, 0]).converged_
+
+    def test_over_the_memory_budget(self):
+        message = r"memory budget of 10 bytes: .* elimination tables of 2 cells over \['A'\].*ExactEStep\(memory_budget"
+        refuse(message, MemoryBudgetError, e_step=ExactEStep(memory_budget=10))
+
+    def test_too_many_completions(self):
+        data = pd.DataFrame({"A": [0, None], "B": [1, None]})
+        message = r"row 1 \(counting from 0\) has 4 completions over \['A', 'B'\], more than max_completions=3"
+        refuse(message, MemoryBudgetError, data=data, state_names=NAMES, e_step=EnumerationEStep(max_completions=3))
+
+
+@pytest.mark.inference
+class TestAfterTheFit:
+    @pytest.fixture
+    def fitted(self):
+        start = {"A": cpd("A", [[0.5], [0.5]]), "B": cpd("B", [[1.0, 0.0], [0.0, 1.0]], ["A"])}
+        return WeightedEM(init_cpds=start).fit(chain(), pd.DataFrame({"A": [0, 1, None], "B": [0, 1, 1]}))
+
+    def test_not_fitted(self):
+        with pytest.raises(Exception, match="has not been fitted yet"):
+            WeightedEM().score(DATA)
+
+    @pytest.mark.parametrize("method", ["predict_proba", "impute", "complete", "expected_counts"])
+    def test_an_impossible_row(self, fitted, method):
+        data = pd.DataFrame({"A": [0, 1, None], "B": [0, 0, 1]})
+        with pytest.raises(ImpossibleEvidenceError, match=r"row 1 .*A=1, B=0"):
+            getattr(fitted, method)(data)
+
+    def test_an_impossible_row_scores_minus_infinity(self, fitted):
+        data = pd.DataFrame({"A": [0, 1], "B": [0, 0]})
+        assert fitted.score_samples(data).tolist() == [pytest.approx(-np.log(3)), -np.inf]
+        assert fitted.score(data) == -np.inf
+        assert fitted.score(data, [1, 0]) == pytest.approx(-np.log(3))
+
+    def test_an_unknown_state(self, fitted):
+        with pytest.raises(ValueError, match=r"column 'A', row 0 .* the state 7 is not among \[0, 1\]"):
+            fitted.score(pd.DataFrame({"A": [7], "B": [0]}))
+
+    def test_an_unknown_way_to_impute(self, fitted):
+        with pytest.raises(ValueError, match=r"how must be 'mode' or 'sample'. Got: 'mean'"):
+            fitted.impute(DATA, how="mean")
+
+    def test_weights(self, fitted):
+        with pytest.raises(ValueError, match="sample_weight must be one number for each of the 4 rows"):
+            fitted.score(DATA, [1])
+
+    def test_too_many_completions(self, fitted, monkeypatch):
+        monkeypatch.setattr("pgmpy_em_ext.answers.MAX_COMPLETIONS", 3)
+        with pytest.raises(MemoryBudgetError, match=r"the 4 rows have 6 completions, more than the 3.*how='sample'"):
+            fitted.complete(DATA)

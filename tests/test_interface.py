@@ -1,0 +1,174 @@
+"""What pgmpy and skbase take for granted of an estimator."""
+
+import inspect
+import pickle
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+from pgmpy.inference import VariableElimination
+from pgmpy.models import DiscreteBayesianNetwork
+from pgmpy.parameter_estimator import DiscreteEM, DiscreteMLE
+from skbase.testing import TestAllObjects as ContractSuite
+
+import pgmpy_em_ext
+from pgmpy_em_ext import K2, EStep, ExactEStep, ImpossibleEvidenceError, WeightedEM
+
+DATA = pd.DataFrame({"A": [0, 1, None, 1], "B": [0, None, 1, 1]})
+
+
+@pytest.fixture
+def model():
+    return DiscreteBayesianNetwork([("A", "B")])
+
+
+class TestContract(ContractSuite):
+    """skbase's own suite, on every object of the package."""
+
+    package_name = "pgmpy_em_ext"
+    # Abstract, or made by the package alone from what the user gives.
+    exclude_objects = ("CountingStart", "EStep", "GivenStart", "Initializer", "PgmpyEStep", "Prior")
+    valid_tags = (
+        "exact",
+        "name",
+        "supported_model_types",
+        "supports_latent_variables",
+        "supports_weighted_data",
+    )
+
+
+def test_the_contract_suite_sees_every_object():
+    found = {found.__name__ for found in TestContract()._all_objects()}
+    assert {"WeightedEM", "ExactEStep", "EnumerationEStep", "K2", "BDeu", "Dirichlet", "RandomStart"} <= found
+    assert len(found) >= 16
+
+
+class TestDiscreteEMsKeywords:
+    def test_same_order(self):
+        theirs = list(inspect.signature(DiscreteEM).parameters)
+        assert list(inspect.signature(WeightedEM).parameters)[: len(theirs)] == theirs
+
+    def test_all_are_accepted(self, model):
+        settings = {
+            "state_names": {"A": [0, 1], "B": [0, 1]},
+            "latent_card": {},
+            "m_step_estimator": DiscreteMLE(),
+            "max_iter": 50,
+            "atol": 1e-8,
+            "n_jobs": 1,
+            "batch_size": 10,
+            "seed": 3,
+            "init_cpds": "random",
+            "show_progress": False,
+        }
+        assert WeightedEM(**settings).fit(model, DATA).converged_
+        assert WeightedEM(*settings.values()).get_params()["init_cpds"] == "random"
+
+    def test_the_same_answer_where_both_can_answer(self):
+        """A latent cause, no holes: DiscreteEM's case."""
+        rng = np.random.default_rng(0)
+        cause = rng.integers(0, 2, 60)
+        data = pd.DataFrame({item: (cause + (rng.random(60) < 0.2)) % 2 for item in "XYZ"})
+        model = DiscreteBayesianNetwork([("H", item) for item in "XYZ"], latents={"H"})
+        start = {cpd.variable: cpd for cpd in WeightedEM(seed=1, n_init=1).fit(model, data).parameters_}
+        theirs = DiscreteEM(init_cpds=start, max_iter=30, show_progress=False).fit(model, data).parameters_
+        ours = WeightedEM(init_cpds=start, max_iter=5000, tol=0, atol=1e-8).fit(model, data).parameters_
+        for mine, other in zip(ours, theirs, strict=True):
+            assert mine.variables == other.variables
+            np.testing.assert_allclose(mine.get_values(), other.get_values(), atol=2e-3)
+
+
+class TestModelsFit:
+    def test_returns_the_model_with_cpds(self, model):
+        estimator = WeightedEM()
+        assert model.fit(DATA, estimator=estimator) is model
+        assert model.check_model()
+        assert [cpd.variable for cpd in estimator.parameters_] == list(model.nodes())
+        assert model.get_cpds() == estimator.parameters_
+
+    def test_pgmpys_inference_goes_on(self, model):
+        estimator = WeightedEM()
+        model.fit(DATA, estimator=estimator)
+        answer = VariableElimination(model).query(["A"], evidence={"B": 1}, show_progress=False)
+        ours = estimator.predict_proba(pd.DataFrame({"A": [None], "B": [1]}))["A"]
+        np.testing.assert_allclose(answer.values, ours.to_numpy()[0], rtol=1e-12)
+
+    def test_parents_are_sorted_as_pgmpy_sorts_them(self):
+        model = DiscreteBayesianNetwork([("Z", "X"), ("A", "X"), ("M", "X")])
+        rng = np.random.default_rng(0)
+        data = pd.DataFrame(rng.integers(0, 2, (50, 4)), columns=list("ZAMX"))
+        assert WeightedEM().fit(model, data).parameters_[1].variables == ["X", "A", "M", "Z"]
+
+
+class TestEstimatorObject:
+    def test_clone_and_params(self):
+        estimator = WeightedEM(prior=K2(), e_step=ExactEStep(prune_barren=False), tol=1e-5)
+        copy = estimator.clone()
+        assert copy is not estimator
+        assert copy.get_params()["e_step__prune_barren"] is False
+        assert copy.tol == 1e-5
+        copy.set_params(e_step__prune_barren=True, tol=0.1)
+        assert estimator.e_step.prune_barren is False
+
+    def test_a_clone_is_not_fitted(self, model):
+        estimator = WeightedEM().fit(model, DATA)
+        assert estimator.is_fitted
+        assert not estimator.clone().is_fitted
+
+    def test_setting_parameters_forgets_the_fit(self, model):
+        estimator = WeightedEM().fit(model, DATA)
+        estimator.set_params(tol=0.1)
+        assert not hasattr(estimator, "parameters_")
+
+    def test_pickle(self, model):
+        estimator = WeightedEM(prior="K2", seed=0).fit(model, DATA)
+        copy = pickle.loads(pickle.dumps(estimator))
+        assert copy.score(DATA) == estimator.score(DATA)
+        assert copy.history_ == estimator.history_
+        pd.testing.assert_frame_equal(copy.impute(DATA), estimator.impute(DATA))
+
+    def test_errors_pickle(self):
+        error = pickle.loads(pickle.dumps(ImpossibleEvidenceError(3, {"A": 1})))
+        assert (error.row, error.values) == (3, {"A": 1})
+        assert "row 3" in str(error)
+
+    def test_everything_public_is_documented(self):
+        for name in pgmpy_em_ext.__all__:
+            if name != "__version__":
+                assert len(inspect.getdoc(getattr(pgmpy_em_ext, name))) > 30, name
+
+
+class TestEngines:
+    @pytest.mark.parametrize("name", ["exact", "enumeration", "variable_elimination", "belief_propagation"])
+    def test_all_climb_to_the_same_maximum(self, model, name):
+        estimator = WeightedEM(e_step=name, tol=1e-6).fit(model, DATA)
+        exact = WeightedEM(tol=1e-6).fit(model, DATA)
+        assert estimator.objective_ == pytest.approx(exact.objective_, abs=1e-5)
+
+    def test_by_class_and_instance(self, model):
+        by_name = WeightedEM().fit(model, DATA)
+        for given in (ExactEStep, ExactEStep()):
+            assert WeightedEM(e_step=given).fit(model, DATA).objective_ == by_name.objective_
+
+    def test_ones_own(self, model):
+        class Counting(EStep):
+            """Hands everything on to the exact engine, and counts the calls."""
+
+            _tags: ClassVar = {"name": "counting"}
+
+            def __init__(self):
+                self.n_calls = 0
+                super().__init__()
+
+            def prepare(self, network, evidence):
+                return ExactEStep().prepare(network, evidence)
+
+            def expected_statistics(self, plan, parameters):
+                self.n_calls += 1
+                return ExactEStep().expected_statistics(plan, parameters)
+
+        engine = Counting()
+        estimator = WeightedEM(e_step=engine).fit(model, DATA)
+        assert engine.n_calls == estimator.n_iter_ + 1
+        assert estimator.reduction_.engine == {}

@@ -1,0 +1,224 @@
+"""Best of N, callbacks, time limits, checkpoints, the progress bar: the same answer whatever the workers."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pgmpy
+import pytest
+from pgmpy.models import DiscreteBayesianNetwork
+from sklearn.exceptions import ConvergenceWarning
+
+from pgmpy_em_ext import ExactEStep, Iteration, WeightedEM, checkpoint
+from pgmpy_em_ext.restarts import run_seeds
+
+
+@pytest.fixture
+def model():
+    return DiscreteBayesianNetwork([("H", item) for item in "ABCDE"], latents={"H"})
+
+
+@pytest.fixture
+def data():
+    """Few rows, three classes, five items of three states, holes: several local maxima."""
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet([0.7] * 3, size=(3, 5))
+    latent = rng.integers(0, 3, 60)
+    codes = (np.cumsum(shares[latent], axis=2) < rng.random((60, 5, 1))).sum(axis=2)
+    return pd.DataFrame(codes, columns=list("ABCDE"), dtype=object).mask(rng.random((60, 5)) < 0.1)
+
+
+def bits(estimator):
+    """Everything that a fit returns, without rounding."""
+    values = [cpd.get_values().tobytes() for cpd in estimator.parameters_]
+    return values, estimator.history_, estimator.restarts_, estimator.objective_
+
+
+class TestBestOfN:
+    def test_the_best_is_kept_and_the_maxima_differ(self, model, data):
+        estimator = WeightedEM(latent_card={"H": 3}, seed=0).fit(model, data)
+        objectives = [record.objective for record in estimator.restarts_]
+        assert len(objectives) == 10
+        assert estimator.objective_ == max(objectives)
+        assert max(objectives) - min(objectives) > 1
+
+    @pytest.mark.parametrize("n_jobs", [2, -1])
+    def test_any_number_of_workers_gives_the_same_bits(self, model, data, n_jobs):
+        settings = {"latent_card": {"H": 3}, "seed": 0, "n_init": 6}
+        alone = WeightedEM(**settings).fit(model, data)
+        together = WeightedEM(n_jobs=n_jobs, **settings).fit(model, data)
+        assert bits(alone) == bits(together)
+
+    def test_row_order_does_not_change_a_bit(self, model, data):
+        weight = np.random.default_rng(1).random(len(data))
+        order = np.random.default_rng(2).permutation(len(data))
+        settings = {"latent_card": {"H": 3}, "seed": 0, "n_init": 2}
+        one = WeightedEM(**settings).fit(model, data, weight)
+        other = WeightedEM(**settings).fit(model, data.iloc[order], weight[order])
+        assert bits(one) == bits(other)
+
+    def test_fitting_twice_is_fitting_once(self, model, data):
+        estimator = WeightedEM(seed=0, n_init=2)
+        assert bits(estimator.fit(model, data)) == bits(estimator.fit(model, data))
+
+    def test_more_restarts_are_never_worse(self, model, data):
+        best = [WeightedEM(latent_card={"H": 3}, seed=4, n_init=n).fit(model, data) for n in (1, 3, 9)]
+        objectives = [estimator.objective_ for estimator in best]
+        assert objectives == sorted(objectives)
+        assert best[0].restarts_ == best[2].restarts_[:1]
+
+    def test_a_records_seed_repeats_its_run(self, model, data):
+        estimator = WeightedEM(latent_card={"H": 3}, seed=0, n_init=4).fit(model, data)
+        record = estimator.restarts_[3]
+        alone = WeightedEM(latent_card={"H": 3}, seed=record.seed, n_init=1).fit(model, data)
+        assert alone.restarts_ == [record]
+
+    def test_further_starts_of_a_fixed_strategy_are_random(self, model, data):
+        observed = DiscreteBayesianNetwork([("A", "B"), ("B", "C")])
+        estimator = WeightedEM(n_init=3, seed=0, init_cpds="uniform").fit(observed, data)
+        first = WeightedEM(init_cpds="uniform").fit(observed, data)
+        assert estimator.restarts_[0][1:] == first.restarts_[0][1:]
+        for record in estimator.restarts_[1:]:
+            drawn = WeightedEM(init_cpds="random", seed=record.seed).fit(observed, data)
+            assert drawn.restarts_ == [record]
+
+    def test_the_number_of_runs(self, model, data):
+        observed = DiscreteBayesianNetwork([("A", "B")])
+        assert len(WeightedEM().fit(observed, data).restarts_) == 1
+        assert len(WeightedEM(init_cpds="random").fit(observed, data).restarts_) == 1
+        fitted = WeightedEM(n_init=1, seed=0).fit(model, data)
+        given = {cpd.variable: cpd for cpd in fitted.parameters_}
+        assert len(WeightedEM(init_cpds=given).fit(model, data).restarts_) == 1
+        del given["H"]
+        assert len(WeightedEM(init_cpds=given, seed=0).fit(model, data).restarts_) == 10
+
+    def test_seeds(self):
+        assert run_seeds(5, 3)[0] == 5
+        assert run_seeds(5, 3) == run_seeds(5, 9)[:3]
+        assert len(set(run_seeds(5, 100))) == 100
+        assert run_seeds(None, 2) != run_seeds(None, 2)
+
+
+class TestCallback:
+    def test_it_sees_every_evaluation(self, model, data):
+        seen = []
+        estimator = WeightedEM(n_init=2, seed=0, callback=seen.append).fit(model, data)
+        assert all(isinstance(iteration, Iteration) for iteration in seen)
+        for run, record in enumerate(estimator.restarts_):
+            mine = [iteration for iteration in seen if iteration.run == run]
+            assert [iteration.n_iter for iteration in mine] == list(range(record.n_iter + 1))
+            assert mine[-1].objective == record.objective
+            assert mine[-1].objective == mine[-1].log_likelihood + mine[-1].log_prior
+
+    def test_it_may_stop_the_fit(self, model, data):
+        estimator = WeightedEM(seed=0, callback=lambda iteration: iteration.n_iter == 4).fit(model, data)
+        assert estimator.n_iter_ == 4
+        assert estimator.status_ == "callback"
+        assert not estimator.converged_
+        assert len(estimator.restarts_) == 1
+
+    def test_its_errors_reach_the_caller(self, model, data):
+        with pytest.raises(ZeroDivisionError):
+            WeightedEM(seed=0, callback=lambda _: 1 / 0).fit(model, data)
+
+
+class TestMaxTime:
+    def test_the_best_so_far_is_returned(self, model, data):
+        message = (
+            r"EM was stopped by max_time=0.2 seconds after \d+ steps; the best so far is returned\. \d of the runs"
+        )
+        with pytest.warns(ConvergenceWarning, match=message):
+            estimator = WeightedEM(
+                seed=0, max_time=0.2, tol=0, max_iter=10**6, callback=lambda _: time.sleep(0.01)
+            ).fit(model, data)
+        assert estimator.status_ == "max_time"
+        assert 0 < len(estimator.restarts_) < 10
+        assert estimator.objective_ > estimator.history_[0]
+
+    def test_a_tiny_limit_still_evaluates_the_start(self, model, data):
+        with pytest.warns(ConvergenceWarning, match="max_time"):
+            estimator = WeightedEM(seed=0, max_time=1e-9).fit(model, data)
+        assert estimator.n_iter_ == 0
+        assert np.isfinite(estimator.objective_)
+
+
+class InterruptedFitError(Exception):
+    """Stands for a machine that goes down."""
+
+
+class TestCheckpoint:
+    @pytest.fixture(autouse=True)
+    def _save_always(self, monkeypatch):
+        monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_SAVES", 0.0)
+
+    @pytest.mark.parametrize("stop", [(0, 0), (0, 7), (1, 3), (2, 12)])
+    def test_an_interrupted_fit_goes_on_to_the_same_bits(self, model, data, tmp_path, stop):
+        settings = {"latent_card": {"H": 3}, "seed": 0, "n_init": 3}
+        path = tmp_path / "fit.npz"
+        steps = []
+
+        def interrupt(iteration):
+            steps.append(iteration)
+            if (iteration.run, iteration.n_iter) == stop:
+                raise InterruptedFitError
+
+        with pytest.raises(InterruptedFitError):
+            WeightedEM(callback=interrupt, checkpoint=path, **settings).fit(model, data)
+        resumed = []
+        again = WeightedEM(callback=resumed.append, checkpoint=path, **settings).fit(model, data)
+        assert bits(again) == bits(WeightedEM(**settings).fit(model, data))
+        # A finished run is evaluated once more; the interrupted one goes on from its last step.
+        expected = sum(record.n_iter + 1 for record in again.restarts_) - len(steps) + 1 + stop[0]
+        assert len(resumed) == expected
+
+    def test_a_finished_fit_is_read_back(self, model, data, tmp_path):
+        settings = {"seed": 0, "n_init": 2, "checkpoint": str(tmp_path / "fit.npz")}
+        one = WeightedEM(**settings).fit(model, data)
+        assert bits(one) == bits(WeightedEM(**settings).fit(model, data))
+
+    def test_more_iterations_go_on(self, model, data, tmp_path):
+        settings = {"seed": 0, "n_init": 1, "checkpoint": tmp_path / "fit.npz"}
+        with pytest.warns(ConvergenceWarning):
+            WeightedEM(max_iter=5, **settings).fit(model, data)
+        longer = WeightedEM(**settings).fit(model, data)
+        assert bits(longer) == bits(WeightedEM(seed=0, n_init=1).fit(model, data))
+
+    def test_another_fits_file_is_refused(self, model, data, tmp_path):
+        path = tmp_path / "fit.npz"
+        WeightedEM(seed=0, n_init=1, checkpoint=path).fit(model, data)
+        with pytest.raises(ValueError, match=r"checkpoint '.*fit.npz' belongs to another fit.*Delete it"):
+            WeightedEM(seed=0, n_init=1, checkpoint=path).fit(model, data.iloc[1:])
+        with pytest.raises(ValueError, match="belongs to another fit"):
+            WeightedEM(seed=0, n_init=1, checkpoint=path, prior="K2").fit(model, data)
+        with pytest.raises(ValueError, match="belongs to another fit"):
+            WeightedEM(seed=1, n_init=1, checkpoint=path).fit(model, data)
+        with pytest.raises(ValueError, match="belongs to another fit"):
+            WeightedEM(seed=0, n_init=1, checkpoint=path, e_step=ExactEStep(prune_barren=False)).fit(model, data)
+
+    def test_a_broken_file_is_refused(self, model, data, tmp_path):
+        path = tmp_path / "fit.npz"
+        path.write_text("not an archive")
+        with pytest.raises(ValueError, match=r"checkpoint '.*fit.npz' cannot be read"):
+            WeightedEM(seed=0, n_init=1, checkpoint=path).fit(model, data)
+
+
+class TestProgressBar:
+    def test_steps_of_a_single_run(self, model, data, monkeypatch, capsys):
+        monkeypatch.setattr(pgmpy.config, "SHOW_PROGRESS", True)
+        estimator = WeightedEM(seed=0, n_init=1).fit(model, data)
+        shown = capsys.readouterr().err
+        assert f"{estimator.n_iter_}/1000" in shown
+        assert f"log_likelihood={estimator.log_likelihood_:.4f}" in shown
+
+    def test_runs(self, model, data, monkeypatch, capsys):
+        monkeypatch.setattr(pgmpy.config, "SHOW_PROGRESS", True)
+        estimator = WeightedEM(seed=0, n_init=3).fit(model, data)
+        shown = capsys.readouterr().err
+        assert "3/3" in shown
+        assert f"log_likelihood={estimator.log_likelihood_:.4f}" in shown
+
+    @pytest.mark.parametrize(("global_setting", "own"), [(False, True), (True, False)])
+    def test_off(self, model, data, monkeypatch, capsys, global_setting, own):
+        monkeypatch.setattr(pgmpy.config, "SHOW_PROGRESS", global_setting)
+        WeightedEM(seed=0, n_init=2, show_progress=own).fit(model, data)
+        assert capsys.readouterr().err == ""
