@@ -73,7 +73,15 @@ def make_uniform(problem: Problem, family: Categorical, best: RunResult) -> tupl
 
     A column can be without data because the start's zeros, not the data, keep every
     record away from it; uniform, it would open new ways to explain the data. Such a
-    column keeps its entries. One more E-step tells.
+    column keeps its entries. One more E-step tells. The likelihood stays what it was, since
+    no record reaches what is changed.
+
+    Returns
+    -------
+    state : EMState
+        The run's last state, with those columns uniform.
+    rows : list of UnidentifiedRow
+        All columns that nothing is known of.
     """
     network, state = family.network, best.state
     unknown = family.without_data(state.statistics.counts)
@@ -87,12 +95,11 @@ def make_uniform(problem: Problem, family: Categorical, best: RunResult) -> tupl
     ]
     if best.n_iter == 0:  # no M-step was made: the start is returned as it is
         return state, rows
-    sizes = np.diff(np.append(network.column_starts, network.n_cells))
-    uniform = (1.0 / sizes)[network.column_of_cell]
+    uniform = (1.0 / network.column_sizes)[network.column_of_cell]
     opened = np.where(unknown[network.column_of_cell], uniform, state.parameters)
     reached = unknown & ~family.without_data(init(problem, opened).statistics.counts)
     parameters = np.where((unknown & ~reached)[network.column_of_cell], uniform, state.parameters)
-    return init(problem, parameters), rows
+    return state._replace(parameters=parameters), rows
 
 
 def summarize(prepared: Prepared, total_weight: float, sizes: dict[str, int]) -> ReductionSummary:

@@ -103,9 +103,7 @@ class UniformStart(Initializer):
 
     def start(self, context: StartContext) -> FloatArray:
         """Fill; see `Initializer.start`."""
-        cards = context.network.cardinalities
-        sizes = np.diff(context.network.offsets)
-        return np.repeat([1.0 / card for card in cards], sizes)
+        return (1.0 / context.network.column_sizes)[context.network.column_of_cell]
 
     def is_random(self, context: StartContext) -> bool:
         """No run differs."""

@@ -86,10 +86,14 @@ class Network:
         return np.concatenate([[0], np.cumsum(np.concatenate(lengths))[:-1]])
 
     @cached_property
+    def column_sizes(self) -> IntArray:
+        """Number of cells of every CPD column: the child's cardinality."""
+        return np.diff(np.append(self.column_starts, self.n_cells))
+
+    @cached_property
     def column_of_cell(self) -> IntArray:
         """Which CPD column every cell belongs to."""
-        sizes = np.diff(np.append(self.column_starts, self.n_cells))
-        return np.repeat(np.arange(len(sizes)), sizes)
+        return np.repeat(np.arange(len(self.column_sizes)), self.column_sizes)
 
     @cached_property
     def family_of_column(self) -> IntArray:

@@ -72,8 +72,7 @@ class Categorical:
     @property
     def n_free(self) -> int:
         """Number of free parameters: a column of k states that is not fixed has k - 1."""
-        sizes = np.diff(np.append(self.network.column_starts, self.network.n_cells))
-        return int((sizes - 1)[~self.fixed].sum())
+        return int((self.network.column_sizes - 1)[~self.fixed].sum())
 
 
 def draw_block(network: Network, node: int, concentration: FloatArray, rng: np.random.Generator) -> FloatArray:

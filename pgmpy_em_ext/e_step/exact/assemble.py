@@ -120,6 +120,6 @@ def assemble(
         inputs = group.inputs
         if level > 1:
             inputs = np.where(inputs < n_cells, inputs, final[np.maximum(inputs - n_cells, 0)])
-        placed.append(group._replace(inputs=inputs.astype(np.int32), output=slice(position, end)))
+        placed.append(group._replace(inputs=inputs, output=slice(position, end)))
         position = end
     return EliminationGraph(base_counts, tuple(placed), position, scopes)

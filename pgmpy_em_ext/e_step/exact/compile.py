@@ -34,8 +34,14 @@ products are scaled, so that hundreds of factors neither underflow nor cost more
 BYTES_PER_CELL = 24
 """Memory of one table cell beside its indices: the table, the belief, a temporary."""
 
-BYTES_PER_INDEX = 4
-"""Memory of one position in the value vector; `check_budget` keeps positions below 2**31."""
+BYTES_PER_INDEX = 8
+"""Memory of one 32-bit position in the value vector, and of the copy that assembling the graph makes."""
+
+BYTES_PER_STEP = 120
+"""Memory of what is kept of each step beside its table."""
+
+MAX_VALUES = 2**31 - 1
+"""Longest value vector that 32-bit positions reach."""
 
 
 class Messages(NamedTuple):
@@ -261,7 +267,7 @@ class Compiler:
         self._check_budget(axes, variable, math.prod(shape), steps.shape)
         size = math.prod(shape[:-1])
         template = self._template(layouts, axes, variable, shape)
-        offsets = self.terms.offset_of(steps)
+        offsets = self.terms.offset_of(steps).astype(np.int32)
         positions = template[:, :, None, :] + offsets[:, None, :, None]
         slot = self.n_messages + size * np.arange(steps.shape[1])
         self.n_messages += size * steps.shape[1]
@@ -295,8 +301,9 @@ class Compiler:
     def _check_budget(self, axes: list[int], variable: int | None, cells: int, n_steps: tuple[int, ...]) -> None:
         """Refuse, before anything is allocated, what the memory budget cannot hold."""
         n_inputs, count = n_steps
-        self.bytes += cells * count * (BYTES_PER_CELL + BYTES_PER_INDEX * n_inputs)
-        if self.bytes <= self.memory_budget:
+        self.bytes += count * (cells * (BYTES_PER_CELL + BYTES_PER_INDEX * n_inputs) + BYTES_PER_STEP)
+        n_values = self.network.n_cells + self.n_messages + cells * count
+        if self.bytes <= self.memory_budget and n_values <= MAX_VALUES:
             return
         names = [self.network.names[v] for v in axes + ([] if variable is None else [variable])]
         raise MemoryBudgetError(
