@@ -1,5 +1,6 @@
 """Settings shared by all tests."""
 
+import os
 import warnings
 
 import hypothesis
@@ -12,7 +13,7 @@ with warnings.catch_warnings():
 
 hypothesis.settings.register_profile("suite", max_examples=150, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("campaign", max_examples=3000, deadline=None)
-hypothesis.settings.load_profile("suite")
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 @pytest.fixture(autouse=True)

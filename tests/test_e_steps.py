@@ -14,6 +14,7 @@ from pgmpy_em_ext.e_step.exact import compile as compile_module
 from pgmpy_em_ext.e_step.exact.compile import barren, compile_evidence
 from pgmpy_em_ext.e_step.exact.engine import ExactPlan
 from pgmpy_em_ext.e_step.exact.order import elimination_order
+from pgmpy_em_ext.e_step.exact.sweep import beliefs, forward
 from pgmpy_em_ext.network import build_network
 from pgmpy_em_ext.reduction import merge, reduce_rows, to_evidence
 from pgmpy_em_ext.registry import named_classes
@@ -92,6 +93,20 @@ def test_counts_of_a_family_add_up_to_the_rows_where_it_is_not_barren(case):
     for node in range(case.network.n_nodes):
         expected = case.weight[~dead[:, node]].sum()
         assert case.network.block(found.counts, node).sum() == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+@given(case=cases())
+def test_adjoints_of_a_step_add_up_to_its_weight(case):
+    graph = ExactEStep().prepare(case.network, case.evidence).graph
+    forward_pass = forward(graph, case.parameters)
+    adjoint = np.zeros(graph.n_values)
+    for group, table in zip(reversed(graph.groups), reversed(forward_pass.tables), strict=True):
+        outgoing = adjoint[group.output]
+        outgoing[group.start[group.is_root]] = group.weight[group.is_root]
+        np.testing.assert_allclose(np.add.reduceat(outgoing, group.start), group.weight, rtol=1e-12)
+        belief = beliefs(group, table, outgoing)
+        for factor in group.inputs:
+            np.add.at(adjoint, factor.ravel(), belief.ravel())
 
 
 @given(case=cases(deterministic=False, max_nodes=4))
