@@ -1,34 +1,89 @@
-"""Expectation-Maximization for pgmpy's discrete Bayesian networks."""
+"""Expectation-Maximization for pgmpy's discrete Bayesian networks.
+
+The names below are imported when they are first used: pgmpy takes a second or more.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from pgmpy_em_ext._version import __version__
-from pgmpy_em_ext.e_step._base import EStep
-from pgmpy_em_ext.e_step.enumeration import EnumerationEStep
-from pgmpy_em_ext.e_step.exact import ExactEStep
-from pgmpy_em_ext.e_step.pgmpy_inference import BeliefPropagationEStep, VariableEliminationEStep
-from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError
-from pgmpy_em_ext.finish import ReductionSummary, UnidentifiedRow
-from pgmpy_em_ext.initializer import Initializer
-from pgmpy_em_ext.prior import K2, BDeu, Dirichlet, Prior
-from pgmpy_em_ext.restarts import Iteration, Restart
-from pgmpy_em_ext.weighted_em import WeightedEM
+
+if TYPE_CHECKING:
+    from pgmpy_em_ext.e_step._base import EStep
+    from pgmpy_em_ext.e_step.enumeration import EnumerationEStep
+    from pgmpy_em_ext.e_step.exact import ExactEStep
+    from pgmpy_em_ext.e_step.pgmpy_inference import BeliefPropagationEStep, VariableEliminationEStep
+    from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError
+    from pgmpy_em_ext.finish import ReductionSummary, UnidentifiedRow
+    from pgmpy_em_ext.initializer import Initializer, StartContext
+    from pgmpy_em_ext.network import Family, Network
+    from pgmpy_em_ext.prior import K2, BDeu, Dirichlet, Prior
+    from pgmpy_em_ext.restarts import Iteration, Restart
+    from pgmpy_em_ext.types import MISSING, Evidence, ExpectedStatistics
+    from pgmpy_em_ext.weighted_em import WeightedEM
+
+_MODULES = {
+    "K2": "prior",
+    "MISSING": "types",
+    "BDeu": "prior",
+    "BeliefPropagationEStep": "e_step.pgmpy_inference",
+    "Dirichlet": "prior",
+    "EStep": "e_step._base",
+    "EnumerationEStep": "e_step.enumeration",
+    "Evidence": "types",
+    "ExactEStep": "e_step.exact",
+    "ExpectedStatistics": "types",
+    "Family": "network",
+    "ImpossibleEvidenceError": "exceptions",
+    "Initializer": "initializer",
+    "Iteration": "restarts",
+    "MemoryBudgetError": "exceptions",
+    "Network": "network",
+    "Prior": "prior",
+    "ReductionSummary": "finish",
+    "Restart": "restarts",
+    "StartContext": "initializer",
+    "UnidentifiedRow": "finish",
+    "VariableEliminationEStep": "e_step.pgmpy_inference",
+    "WeightedEM": "weighted_em",
+}
 
 __all__ = [
     "K2",
+    "MISSING",
     "BDeu",
     "BeliefPropagationEStep",
     "Dirichlet",
     "EStep",
     "EnumerationEStep",
+    "Evidence",
     "ExactEStep",
+    "ExpectedStatistics",
+    "Family",
     "ImpossibleEvidenceError",
     "Initializer",
     "Iteration",
     "MemoryBudgetError",
+    "Network",
     "Prior",
     "ReductionSummary",
     "Restart",
+    "StartContext",
     "UnidentifiedRow",
     "VariableEliminationEStep",
     "WeightedEM",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module, and keep it."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    """List the public names too, imported or not."""
+    return sorted({*globals(), *__all__})

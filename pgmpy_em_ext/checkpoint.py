@@ -4,6 +4,7 @@ import hashlib
 import os
 import threading
 import time
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class Checkpoint:
     Raises
     ------
     ValueError
-        The file exists and belongs to another fit.
+        The file exists and belongs to another fit, or is no checkpoint.
     """
 
     def __init__(self, path: str | os.PathLike, key: str) -> None:
@@ -50,10 +51,12 @@ class Checkpoint:
 
     def _read(self) -> dict[int, Progress]:
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                content = dict(file)
-        except (OSError, ValueError) as error:
-            raise ValueError(f"checkpoint {str(self.path)!r} cannot be read ({error}). Delete or move it.") from None
+            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                content = dict(arrays)
+        except (OSError, ValueError, zipfile.BadZipFile):
+            raise ValueError(
+                f"checkpoint {str(self.path)!r} is no checkpoint, or is damaged. Delete or move it."
+            ) from None
         if str(content.get("key")) != self.key:
             raise ValueError(
                 f"checkpoint {str(self.path)!r} belongs to another fit: other data, another model or other settings. "

@@ -21,7 +21,7 @@ class ImpossibleEvidenceError(ValueError):
         observed = ", ".join(f"{name}={state!r}" for name, state in self.values.items())
         super().__init__(
             f"row {row} (counting from 0) is impossible: the CPDs give probability zero to {observed}. "
-            "Correct the row, or give a start (init_cpds, fixed_cpds) without zeros for these states."
+            "Correct the row, or use CPDs without zeros there: another start (init_cpds, fixed_cpds), or a prior."
         )
 
     def __reduce__(self) -> tuple:

@@ -140,3 +140,33 @@ def _read_fixed_blocks(network: Network, settings: Settings, structure: Structur
                 f"Pass fixed_cpds={{{name!r}: TabularCPD(...)}}."
             )
     return blocks
+
+
+def read_parameters(model: Any) -> tuple[Network, FloatArray]:
+    """Read a model whose CPDs are all known.
+
+    Parameters
+    ----------
+    model : DiscreteBayesianNetwork
+        With a CPD for every variable.
+
+    Returns
+    -------
+    network : Network
+        Structure and states, as the CPDs declare them.
+    parameters : float ndarray of shape (n_cells,)
+        The CPDs' entries.
+
+    Raises
+    ------
+    ValueError
+        A variable has no CPD, or a CPD is none.
+    """
+    structure = read_structure(model)
+    absent = [name for name in structure.names if name not in structure.cpds]
+    if absent:
+        raise ValueError(f"the model has no CPD of {absent}: fit it first, or add them with model.add_cpds(...).")
+    states = declared_states(structure.cpds)
+    network = build_network(structure.names, structure.parents, states, structure.latents)
+    blocks = [read_cpd(network, structure.cpds[name], "the model") for name in network.names]
+    return network, np.concatenate([block.ravel() for block in blocks])

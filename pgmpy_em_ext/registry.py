@@ -53,7 +53,7 @@ def lookup(given: Any, base: type, package: ModuleType, argument: str) -> Any:
     known = named_classes(base, package)
     if not isinstance(given, str):
         raise TypeError(
-            f"{argument} must be one of {list(known)}, or a {base.__name__} class or instance. "
+            f"{argument} must be one of {list(known)}, or a class or instance of {base.__name__}. "
             f"Got: {type(given).__name__}."
         )
     by_lower = {name.lower(): found for name, found in known.items()}

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pgmpy.factors.discrete import TabularCPD
@@ -106,6 +107,9 @@ def _check_checkpoint(estimator: Any) -> None:
         return
     if not isinstance(estimator.checkpoint, (str, os.PathLike)):
         raise TypeError(f"checkpoint must be a path, or None. Got: {type(estimator.checkpoint).__name__}.")
+    folder = Path(estimator.checkpoint).absolute().parent
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"checkpoint cannot be written to {str(folder)!r}: no such folder, or not writable.")
     if estimator.seed is None:
         raise ValueError("checkpoint needs a seed, so that the fit that goes on starts as the first did: give seed=0.")
 

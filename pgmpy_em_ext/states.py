@@ -97,12 +97,12 @@ def _find_latents(
         if name in declared and observed.get(name):
             raise ValueError(
                 f"{name!r} is declared latent, but its column has data (such as {observed[name][0]!r}). "
-                "Drop the column, or take the variable out of model.latents."
+                "Drop the column, or set model.latents without the variable."
             )
         if name not in declared and name not in observed:
             raise ValueError(
                 f"the model's node {name!r} has no column in the data and is not latent. Add the column, declare "
-                f"the node with model.latents.add({name!r}), or remove it from the model."
+                f"it with model.latents = {{..., {name!r}}}, or remove it from the model."
             )
     return tuple(name for name in names if not observed.get(name))
 
@@ -146,6 +146,6 @@ def _check_conflict(
     """Refuse a latent cardinality that its states contradict."""
     if name in latents and name in latent_card and latent_card[name] != len(states):
         raise ValueError(
-            f"latent_card says {latent_card[name]} states for {name!r}, but {source} gives {len(states)}: "
+            f"latent_card says {latent_card[name]} states for {name!r}, but {len(states)} come from {source}: "
             f"{list(states)}. Make them agree, or leave latent_card out."
         )

@@ -24,7 +24,8 @@ from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table
 from pgmpy_em_ext.finish import UnidentifiedRow, make_uniform, summarize
 from pgmpy_em_ext.initializer import Initializer
 from pgmpy_em_ext.monitor import MIN_STEPS_WITH_LATENTS, StoppingRule
-from pgmpy_em_ext.prepare import Prepared, make_starts, prepare
+from pgmpy_em_ext.network import Network
+from pgmpy_em_ext.prepare import Prepared, make_starts, prepare, read_parameters
 from pgmpy_em_ext.prior import Prior
 from pgmpy_em_ext.progress import ProgressBar
 from pgmpy_em_ext.reduction import reduce_rows, to_evidence
@@ -121,7 +122,8 @@ class WeightedEM(DiscreteParameterEstimator):
         Akaike's and Schwarz's criterion; the smaller, the better. Schwarz's sample size
         is the sum of the weights.
     unidentified_rows_ : list of UnidentifiedRow
-        Parent configurations that no record reaches; their distribution is uniform.
+        Parent configurations that no record reaches. Their distribution is uniform, unless no
+        step was made, or the start's zeros alone keep the records away.
     reduction_ : ReductionSummary
         What was merged and what was ignored.
 
@@ -141,15 +143,20 @@ class WeightedEM(DiscreteParameterEstimator):
     --------
     >>> import pandas as pd
     >>> from pgmpy.models import DiscreteBayesianNetwork
-    >>> model = DiscreteBayesianNetwork([("Smoke", "Cough")])
-    >>> data = pd.DataFrame({"Smoke": ["yes", None, "no", "no"], "Cough": ["yes", "yes", "no", None]})
-    >>> estimator = WeightedEM(show_progress=False)
+    >>> model = DiscreteBayesianNetwork([("Rain", "Wet")])
+    >>> data = pd.DataFrame(
+    ...     {
+    ...         "Rain": ["yes", "yes", "no", "no", "no", None],
+    ...         "Wet": ["yes", "yes", "no", "no", "yes", "yes"],
+    ...     }
+    ... )
+    >>> estimator = WeightedEM(tol=1e-9, show_progress=False)
     >>> model = model.fit(data, estimator=estimator)
     >>> estimator.converged_, round(estimator.log_likelihood_, 4)
-    (True, -3.2958)
-    >>> model.get_cpds("Smoke").get_values().round(3)
-    array([[0.667],
-           [0.333]])
+    (True, -5.7286)
+    >>> model.get_cpds("Rain").get_values().round(4)  # no, yes: 5/9 and 4/9
+    array([[0.5556],
+           [0.4444]])
     """
 
     _tags: ClassVar[dict[str, Any]] = {"supports_latent_variables": True, "supports_weighted_data": True}
@@ -245,6 +252,47 @@ class WeightedEM(DiscreteParameterEstimator):
         self._warn_of_the_end(best, len(starts) - len(restarts))
         return self
 
+    @classmethod
+    def from_model(cls, model: Any, **arguments: Any) -> "WeightedEM":
+        """Make an estimator that answers questions about rows with a model's own CPDs.
+
+        Nothing is fitted, so that the attributes that tell of a fit (``history_``,
+        ``log_likelihood_`` and the like) do not exist.
+
+        Parameters
+        ----------
+        model : DiscreteBayesianNetwork
+            With a CPD for every variable. Not modified.
+        **arguments
+            Of `WeightedEM`.
+
+        Returns
+        -------
+        WeightedEM
+            Ready for ``score``, ``score_samples``, ``predict_proba``, ``impute``,
+            ``complete`` and ``expected_counts``.
+
+        Raises
+        ------
+        ValueError
+            A variable has no CPD, or a CPD is none: a column does not sum to one, or its
+            states contradict another CPD's.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from pgmpy.factors.discrete import TabularCPD
+        >>> from pgmpy.models import DiscreteBayesianNetwork
+        >>> model = DiscreteBayesianNetwork()
+        >>> model.add_node("Coin")
+        >>> model.add_cpds(TabularCPD("Coin", 2, [[0.75], [0.25]], state_names={"Coin": ["heads", "tails"]}))
+        >>> round(WeightedEM.from_model(model).score(pd.DataFrame({"Coin": ["heads", None]})), 4)
+        -0.1438
+        """
+        estimator = cls(**arguments)
+        estimator._store_parameters(*read_parameters(model))
+        return estimator
+
     def _run(
         self, problem: Problem, prepared: Prepared, starts: list[Start], deadline: float | None
     ) -> tuple[RunResult, list[Restart]]:
@@ -310,13 +358,7 @@ class WeightedEM(DiscreteParameterEstimator):
         unidentified: list[UnidentifiedRow],
     ) -> None:
         """Set the fitted attributes."""
-        network = prepared.network
-        self._network = network
-        self._vector = state.parameters
-        self.parameters_ = [
-            write_cpd(network, node, network.block(state.parameters, node)) for node in range(network.n_nodes)
-        ]
-        self.state_names_ = {name: list(states) for name, states in prepared.states.names.items()}
+        self._store_parameters(prepared.network, state.parameters)
         self.log_likelihood_ = state.log_likelihood
         self.log_prior_ = state.log_prior
         self.objective_ = state.objective
@@ -331,6 +373,17 @@ class WeightedEM(DiscreteParameterEstimator):
         self.bic_ = float(np.log(total_weight)) * self.n_parameters_ - 2 * self.log_likelihood_
         self.unidentified_rows_ = unidentified
         self.reduction_ = summarize(prepared, total_weight, problem.engine.summary(problem.plan))
+
+    def _store_parameters(self, network: Network, parameters: FloatArray) -> None:
+        """Set what the questions about rows need, and what pgmpy takes."""
+        self._network = network
+        self._vector = parameters
+        self.parameters_ = [
+            write_cpd(network, node, network.block(parameters, node)) for node in range(network.n_nodes)
+        ]
+        self.state_names_ = {
+            name: list(states) for name, states in zip(network.names, network.state_names, strict=True)
+        }
         self._is_fitted = True
 
     def score(self, data: pd.DataFrame, sample_weight: Any = None) -> float:

@@ -246,6 +246,14 @@ class TestImpossibleEvidence:
         with pytest.raises(ImpossibleEvidenceError, match=r"row 1 .*X='b', Y='c'"):
             statistics(ENGINES[name], observed)
 
+    @pytest.mark.parametrize("name", sorted(ENGINES))
+    def test_the_first_such_row_of_the_table_is_named(self, case, name):
+        """Not the first in the order of the codes, in which the evidence is kept."""
+        later = case._replace(codes=np.array([[0, 0, 0], [1, -1, 0], [0, 1, 1], [0, 0, 1]]), weight=np.ones(4))
+        with pytest.raises(ImpossibleEvidenceError, match="row 1 ") as caught:
+            statistics(ENGINES[name], later)
+        assert caught.value.row == 1
+
     @given(case=cases(), seed=st.integers(0, 9))
     def test_never_a_nan(self, case, seed):
         parameters = random_parameters(case.network, np.random.default_rng(seed), zero_share=0.5)

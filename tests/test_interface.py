@@ -2,6 +2,8 @@
 
 import inspect
 import pickle
+import subprocess
+import sys
 from typing import ClassVar
 
 import numpy as np
@@ -135,8 +137,55 @@ class TestEstimatorObject:
 
     def test_everything_public_is_documented(self):
         for name in pgmpy_em_ext.__all__:
-            if name != "__version__":
+            if name not in ("MISSING", "__version__"):
                 assert len(inspect.getdoc(getattr(pgmpy_em_ext, name))) > 30, name
+
+
+class TestFromModel:
+    """An estimator that answers with CPDs that are known already."""
+
+    @pytest.fixture
+    def known(self, model):
+        return model.fit(DATA, estimator=WeightedEM(prior="K2"))
+
+    def test_answers_as_a_fit_does(self, known):
+        fitted = WeightedEM(prior="K2").fit(DiscreteBayesianNetwork([("A", "B")]), DATA)
+        estimator = WeightedEM.from_model(known)
+        np.testing.assert_array_equal(estimator.score_samples(DATA), fitted.score_samples(DATA))
+        assert estimator.state_names_ == fitted.state_names_
+        pd.testing.assert_frame_equal(estimator.impute(DATA), fitted.impute(DATA))
+        assert not hasattr(estimator, "history_")
+
+    def test_the_model_is_left_alone(self, known):
+        before = [cpd.copy() for cpd in known.get_cpds()]
+        assert WeightedEM.from_model(known, seed=1).seed == 1
+        assert before == known.get_cpds()
+
+    def test_a_wrong_column(self, known):
+        known.get_cpds("A").values = np.array([0.4, 0.4])
+        with pytest.raises(ValueError, match=r"the model: a column of the CPD of 'A' sums to 0\.8;"):
+            WeightedEM.from_model(known)
+
+    def test_a_cpd_is_missing(self, known):
+        known.remove_cpds("B")
+        with pytest.raises(ValueError, match=r"the model has no CPD of \['B'\]: fit it first"):
+            WeightedEM.from_model(known)
+
+
+class TestLazyImports:
+    def test_every_public_name_is_there(self):
+        for name in pgmpy_em_ext.__all__:
+            assert getattr(pgmpy_em_ext, name) is not None
+            assert name in dir(pgmpy_em_ext)
+        assert {*pgmpy_em_ext._MODULES, "__version__"} == set(pgmpy_em_ext.__all__)
+
+    def test_an_unknown_name(self):
+        with pytest.raises(AttributeError, match="module 'pgmpy_em_ext' has no attribute 'StrongEM'"):
+            _ = pgmpy_em_ext.StrongEM
+
+    def test_the_package_alone_does_not_import_pgmpy(self):
+        code = "import sys, pgmpy_em_ext; sys.exit('pgmpy' in sys.modules or 'numpy' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 class TestEngines:

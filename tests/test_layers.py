@@ -1,69 +1,58 @@
 """Imports go down the list of layers only; the list is the architecture page's."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
-import pgmpy_em_ext
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "pgmpy_em_ext"
 
-ROOT = Path(pgmpy_em_ext.__file__).parent
-
-LAYERS = [
-    ["cli"],
-    ["demo", "fitted"],
-    ["formats"],
-    ["weighted_em"],
-    ["finish", "progress"],
-    ["prepare"],
-    ["settings", "restarts", "answers"],
-    ["checkpoint"],
-    ["em"],
-    ["monitor", "initializer", "saddle"],
-    ["e_step.exact", "e_step.enumeration", "e_step.pgmpy_inference"],
-    ["e_step._base", "cpd_family.categorical"],
-    ["cpd_family._base", "prior", "reduction", "states", "structure"],
-    ["encoding"],
-    ["network"],
-    ["packing", "registry"],
-    ["types", "exceptions"],
-]
-RANK = {module: rank for rank, layer in enumerate(reversed(LAYERS)) for module in layer}
-PANDAS_OR_PGMPY = {  # the two ends, and what speaks to pgmpy by its trade
+# The two ends, and what speaks to pgmpy by its trade.
+PANDAS_OR_PGMPY = {
     "answers",
     "cli",
-    "cpd_family.categorical",
+    "cpd_family/categorical",
     "demo",
-    "e_step.pgmpy_inference",
+    "e_step/pgmpy_inference",
     "encoding",
-    "fitted",
     "formats",
     "initializer",
     "prepare",
     "settings",
     "states",
     "structure",
+    "tables",
     "weighted_em",
 }
 
 
-def layer_of(module):
-    """The layer of a dotted module name below the package; None for package files."""
-    parts = module.split(".")
-    for length in (2, 1):
-        name = ".".join(parts[:length])
-        if name in RANK:
-            return name
-    return None
+def documented_ranks():
+    """The layers on the page of the architecture, numbered from the lowest."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    block = re.search(r"## The layers\n.*?```text\n(.*?)```", page, re.DOTALL)
+    layers = [line.split() for line in reversed(block[1].splitlines())]
+    return {module: rank for rank, layer in enumerate(layers) for module in layer}
 
 
-def modules():
-    named = [(".".join(path.relative_to(ROOT).with_suffix("").parts), path) for path in sorted(ROOT.rglob("*.py"))]
-    return [(name, path) for name, path in named if not name.endswith("__init__") and name != "_version"]
+RANKS = documented_ranks()
+MODULES = {
+    path.relative_to(PACKAGE).with_suffix("").as_posix(): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path.stem not in ("__init__", "_version")
+}
+
+
+def listed(module):
+    """A module's name on the page, or that of its folder; None for the package's own file."""
+    parts = module.split("/")
+    return next((name for name in ("/".join(parts[:2]), parts[0]) if name in RANKS), None)
 
 
 def imports(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    """Dotted names of all that a module imports, at its top or inside functions."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             submodules = [f"{node.module}.{alias.name}" for alias in node.names]
             yield from submodules if node.module == "pgmpy_em_ext" else [node.module]
@@ -71,20 +60,22 @@ def imports(path):
             yield from (alias.name for alias in node.names)
 
 
-@pytest.mark.parametrize(("name", "path"), modules(), ids=[name for name, _ in modules()])
-def test_imports_go_down(name, path):
-    own = layer_of(name)
-    assert own is not None, f"{name} has no layer: add it to LAYERS and to docs/architecture.md"
-    for imported in imports(path):
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_down(module):
+    own = listed(module)
+    assert own is not None, f"docs/architecture.md does not list {module}"
+    for imported in imports(MODULES[module]):
         if not imported.startswith("pgmpy_em_ext."):
             continue
-        other = layer_of(imported.removeprefix("pgmpy_em_ext."))
-        if other is not None and other != own:
-            assert RANK[other] < RANK[own], f"{name} imports {imported}"
+        other = listed(imported.removeprefix("pgmpy_em_ext.").replace(".", "/"))
+        assert other in (None, own) or RANKS[other] < RANKS[own], f"{module} imports {imported}"
 
 
-@pytest.mark.parametrize(("name", "path"), modules(), ids=[name for name, _ in modules()])
-def test_pandas_and_pgmpy_stay_at_the_ends(name, path):
-    roots = {imported.split(".")[0] for imported in imports(path)}
-    if layer_of(name) not in PANDAS_OR_PGMPY:
-        assert not roots & {"pandas", "pgmpy"}
+@pytest.mark.parametrize("module", MODULES)
+def test_pandas_and_pgmpy_stay_at_the_ends(module):
+    roots = {imported.split(".")[0] for imported in imports(MODULES[module])}
+    assert listed(module) in PANDAS_OR_PGMPY or not roots & {"pandas", "pgmpy"}
+
+
+def test_every_module_on_the_page_exists():
+    assert {module for module in RANKS if not (PACKAGE / module).is_dir()} <= set(MODULES)

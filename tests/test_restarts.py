@@ -198,8 +198,19 @@ class TestCheckpoint:
     def test_a_broken_file_is_refused(self, model, data, tmp_path):
         path = tmp_path / "fit.npz"
         path.write_text("not an archive")
-        with pytest.raises(ValueError, match=r"checkpoint '.*fit.npz' cannot be read"):
+        self.refuse_broken(model, data, path)
+        WeightedEM(seed=0, n_init=1, checkpoint=tmp_path / "whole.npz").fit(model, data)
+        path.write_bytes((tmp_path / "whole.npz").read_bytes()[:-40])
+        self.refuse_broken(model, data, path)
+
+    @staticmethod
+    def refuse_broken(model, data, path):
+        with pytest.raises(ValueError, match=r"checkpoint '.*fit.npz' is no checkpoint, or is damaged"):
             WeightedEM(seed=0, n_init=1, checkpoint=path).fit(model, data)
+
+    def test_a_folder_that_does_not_exist(self, model, data, tmp_path):
+        with pytest.raises(ValueError, match=r"checkpoint cannot be written to '.*nowhere': no such folder"):
+            WeightedEM(seed=0, checkpoint=tmp_path / "nowhere" / "fit.npz").fit(model, data)
 
 
 class TestProgressBar:

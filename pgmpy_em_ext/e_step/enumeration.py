@@ -5,7 +5,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from pgmpy_em_ext.e_step._base import EStep
-from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError
+from pgmpy_em_ext.e_step.impossible import impossible_evidence
+from pgmpy_em_ext.exceptions import MemoryBudgetError
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import weighted_bincount
 from pgmpy_em_ext.types import MISSING, Evidence, ExpectedStatistics, FloatArray, IntArray
@@ -140,18 +141,21 @@ class EnumerationEStep(EStep):
         network, evidence = plan.network, plan.evidence
         counts = np.zeros(network.n_cells)
         log_likelihood = 0.0
+        impossible = []
         for batch in plan.batches:
             codes, weight = evidence.codes[batch], evidence.weight[batch]
             completions = enumerate_completions(network, codes)
             posterior, row_log_likelihood = weigh_completions(network, parameters, completions, len(codes))
-            if not np.isfinite(row_log_likelihood).all():
-                row = int(np.flatnonzero(~np.isfinite(row_log_likelihood))[0])
-                raise ImpossibleEvidenceError(int(evidence.first_row[batch][row]), network.observed_states(codes[row]))
+            impossible.extend(batch.start + np.flatnonzero(np.isneginf(row_log_likelihood)))
+            if impossible:
+                continue
             expected = posterior * weight[completions.row]
             for node in range(network.n_nodes):
                 cells = network.cells(node, completions.codes)
                 counts += weighted_bincount(cells, expected, network.n_cells)
             log_likelihood += float(weight @ row_log_likelihood)
+        if impossible:
+            raise impossible_evidence(network, evidence, parameters, np.array(impossible))
         return ExpectedStatistics(counts, log_likelihood)
 
 

@@ -12,7 +12,7 @@ from pgmpy.models import DiscreteBayesianNetwork
 from pgmpy.utils import compat_fns
 
 from pgmpy_em_ext.e_step._base import EStep
-from pgmpy_em_ext.exceptions import ImpossibleEvidenceError
+from pgmpy_em_ext.e_step.impossible import impossible_evidence
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.types import MISSING, Evidence, ExpectedStatistics, FloatArray, IntArray
 
@@ -100,12 +100,13 @@ class PgmpyEStep(EStep):
         counts = np.zeros(network.n_cells)
         log_likelihood = 0.0
         with np.errstate(divide="ignore", invalid="ignore"):  # pgmpy divides by the probability of the evidence
-            for codes, weight, row in zip(*evidence, strict=True):
+            for row in np.argsort(evidence.first_row).tolist():
+                codes, weight = evidence.codes[row], float(evidence.weight[row])
                 logarithm = _log_likelihood(network, parameters, codes, query)
                 if not np.isfinite(logarithm):
-                    raise ImpossibleEvidenceError(int(row), network.observed_states(codes))
-                log_likelihood += float(weight) * logarithm
-                _add_family_posteriors(network, codes, float(weight), query, counts)
+                    raise impossible_evidence(network, evidence, parameters, np.array([row]))
+                log_likelihood += weight * logarithm
+                _add_family_posteriors(network, codes, weight, query, counts)
         return ExpectedStatistics(counts, log_likelihood)
 
 

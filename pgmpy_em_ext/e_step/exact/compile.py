@@ -308,7 +308,7 @@ class Compiler:
         names = [self.network.names[v] for v in axes + ([] if variable is None else [variable])]
         raise MemoryBudgetError(
             f"exact inference needs more than its memory budget of {self.memory_budget:,} bytes: "
-            f"{self.bytes:,} bytes with {count:,} elimination tables of {cells:,} cells over {names}. "
+            f"{self.bytes:,} bytes, with a table of {cells:,} cells over {names} for each of {count:,} local problems. "
             "Observe some of these variables, remove edges between them, "
             "or raise the budget with e_step=ExactEStep(memory_budget=...)."
         )

@@ -8,10 +8,11 @@ from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.exact.compile import compile_evidence
 from pgmpy_em_ext.e_step.exact.graph import EliminationGraph
 from pgmpy_em_ext.e_step.exact.order import elimination_order
-from pgmpy_em_ext.e_step.exact.sweep import ImpossibleStepError, forward, reverse
-from pgmpy_em_ext.exceptions import ImpossibleEvidenceError
+from pgmpy_em_ext.e_step.exact.rows import first_impossible_rows
+from pgmpy_em_ext.e_step.exact.sweep import forward, reverse
+from pgmpy_em_ext.e_step.impossible import impossible_evidence
 from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.types import MISSING, Evidence, ExpectedStatistics, FloatArray
+from pgmpy_em_ext.types import Evidence, ExpectedStatistics, FloatArray
 
 
 class ExactPlan(NamedTuple):
@@ -91,13 +92,10 @@ class ExactEStep(EStep):
         """Sweep forward and back; see `EStep.expected_statistics`."""
         base = plan.graph.base_counts
         counted = base > 0
-        if not parameters[counted].all():
-            cell = np.flatnonzero(counted & (parameters == 0))[0]
-            raise impossible_cell(plan.network, plan.evidence, int(cell))
-        try:
-            forward_pass = forward(plan.graph, parameters)
-        except ImpossibleStepError as error:
-            raise impossible_row(plan.network, plan.evidence, error.row) from None
+        forward_pass = forward(plan.graph, parameters)
+        if forward_pass is None or not parameters[counted].all():
+            impossible = first_impossible_rows(plan.network, parameters, plan.evidence, self.memory_budget)
+            raise impossible_evidence(plan.network, plan.evidence, parameters, impossible)
         log_likelihood = float(base[counted] @ np.log(parameters[counted]))
         for group, scale in zip(plan.graph.groups, forward_pass.scales, strict=True):
             log_likelihood += float(group.weight @ np.log(scale))
@@ -110,18 +108,3 @@ class ExactEStep(EStep):
             "n_elimination_steps": plan.graph.n_steps,
             "n_table_cells": plan.graph.n_table_cells,
         }
-
-
-def impossible_row(network: Network, evidence: Evidence, row: int) -> ImpossibleEvidenceError:
-    """Name a row of the evidence that has probability zero."""
-    return ImpossibleEvidenceError(int(evidence.first_row[row]), network.observed_states(evidence.codes[row]))
-
-
-def impossible_cell(network: Network, evidence: Evidence, cell: int) -> ImpossibleEvidenceError:
-    """Name a row that observes a family's cell of probability zero, by the family's members alone."""
-    node = int(np.searchsorted(network.offsets, cell, side="right")) - 1
-    members = network.families[node].members
-    observed = np.flatnonzero((evidence.codes[:, list(members)] != MISSING).all(axis=1))
-    rows = observed[network.cells(node, evidence.codes[observed]) == cell]
-    row = int(rows[np.argmin(evidence.first_row[rows])])
-    return ImpossibleEvidenceError(int(evidence.first_row[row]), network.observed_states(evidence.codes[row], members))

@@ -16,6 +16,8 @@ from pgmpy_em_ext.e_step.exact.sweep import ForwardPass, beliefs, forward
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.types import MISSING, Evidence, FloatArray, IntArray
 
+_SEARCH_BATCH = 1000
+
 
 class RowPass(NamedTuple):
     """Some rows, compiled and swept forward."""
@@ -49,7 +51,9 @@ def sweep_rows(
     graph = compile_evidence(
         network, evidence, order, prune_barren=prune_barren, share=False, memory_budget=memory_budget
     )
-    return RowPass(network, codes, graph, forward(graph, parameters, allow_impossible=True))
+    forward_pass = forward(graph, parameters, allow_impossible=True)
+    assert forward_pass is not None  # impossible rows are allowed
+    return RowPass(network, codes, graph, forward_pass)
 
 
 def row_log_likelihood(rows: RowPass, parameters: FloatArray) -> FloatArray:
@@ -63,6 +67,24 @@ def row_log_likelihood(rows: RowPass, parameters: FloatArray) -> FloatArray:
         observed = (rows.codes[:, list(family.members)] != MISSING).all(axis=1)
         total[observed] += log_parameters[rows.network.cells(node, rows.codes[observed])]
     return total
+
+
+def first_impossible_rows(network: Network, parameters: FloatArray, evidence: Evidence, memory_budget: int) -> IntArray:
+    """Find impossible rows, in the order of the user's table, until a batch of rows has some.
+
+    Returns
+    -------
+    int ndarray
+        Positions in the evidence; the first row of the table that is impossible is among them.
+    """
+    order = np.argsort(evidence.first_row)
+    for start in range(0, len(order), _SEARCH_BATCH):
+        batch = order[start : start + _SEARCH_BATCH]
+        rows = sweep_rows(network, parameters, evidence.codes[batch], prune_barren=True, memory_budget=memory_budget)
+        impossible = np.isneginf(row_log_likelihood(rows, parameters))
+        if impossible.any():
+            return batch[impossible]
+    raise AssertionError("a step of the graph is impossible, but no row is")
 
 
 def _steps_by_variable(group: Group) -> Iterator[tuple[int, IntArray]]:

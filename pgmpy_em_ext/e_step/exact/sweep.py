@@ -29,14 +29,6 @@ class ForwardPass(NamedTuple):
     scales: list[FloatArray]
 
 
-class ImpossibleStepError(ArithmeticError):
-    """A step's table is zero throughout; carries the position in the evidence of a row that uses it."""
-
-    def __init__(self, row: int) -> None:
-        super().__init__(row)
-        self.row = row
-
-
 def _product(values: FloatArray, inputs: IntArray) -> FloatArray:
     table = values[inputs[0]]
     for factor in inputs[1:]:
@@ -44,7 +36,7 @@ def _product(values: FloatArray, inputs: IntArray) -> FloatArray:
     return table
 
 
-def forward(graph: EliminationGraph, parameters: FloatArray, *, allow_impossible: bool = False) -> ForwardPass:
+def forward(graph: EliminationGraph, parameters: FloatArray, *, allow_impossible: bool = False) -> ForwardPass | None:
     """Compute every message, inputs first.
 
     Parameters
@@ -56,10 +48,11 @@ def forward(graph: EliminationGraph, parameters: FloatArray, *, allow_impossible
     allow_impossible : bool
         Let a step whose table is zero throughout pass on zeros, with scale zero.
 
-    Raises
-    ------
-    ImpossibleStepError
-        A step's table is zero throughout, unless that is allowed.
+    Returns
+    -------
+    ForwardPass or None
+        None where a step's table is zero throughout, so that some row is impossible,
+        unless that is allowed.
     """
     values = np.empty(graph.n_values)
     values[: len(parameters)] = np.where(parameters < SMALLEST, 0.0, parameters)
@@ -68,13 +61,12 @@ def forward(graph: EliminationGraph, parameters: FloatArray, *, allow_impossible
         table = _product(values, group.inputs)
         message = table.sum(axis=0)
         scale = np.add.reduceat(message, group.start)
+        divisor = scale
         if not scale.all():
             if not allow_impossible:
-                raise ImpossibleStepError(int(group.row[scale == 0].min()))
-            message = message / np.repeat(np.where(scale == 0, 1.0, scale), group.size)
-        else:
-            message = message / np.repeat(scale, group.size)
-        values[group.output] = message
+                return None
+            divisor = np.where(scale == 0, 1.0, scale)
+        values[group.output] = message / np.repeat(divisor, group.size)
         tables.append(table)
         scales.append(scale)
     return ForwardPass(values, tables, scales)
