@@ -53,7 +53,7 @@ def clock(work, repeats: int = 1):
 def measure(name: str) -> dict[str, float]:
     """Take all figures of one network."""
     model = read_model(name)
-    data = model.simulate(N_ROWS, seed=0, show_progress=False).astype(object)
+    data = model.simulate(N_ROWS, seed=0, show_progress=False)[list(model.nodes())].astype(object)
     data = data.mask(np.random.default_rng(0).random(data.shape) < MISSING_SHARE)
     structure = read_structure(model)
     network = build_network(structure.names, structure.parents, declared_states(structure.cpds))
