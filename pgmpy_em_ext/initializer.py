@@ -77,6 +77,20 @@ class Initializer(BaseObject):
         return bool(context.network.latents)
 
 
+def check_parameters(network: Network, parameters: FloatArray, source: str) -> FloatArray:
+    """Check that an initialiser, which may be the user's own, gave distributions; returns a copy."""
+    parameters = np.array(parameters, dtype=float)
+    if parameters.shape != (network.n_cells,):
+        raise ValueError(f"{source}.start must return shape ({network.n_cells},). Got: {parameters.shape}.")
+    sums = network.column_sums(parameters)
+    if not (parameters >= 0).all() or not np.allclose(sums, 1):
+        raise ValueError(
+            f"{source}.start must return numbers >= 0 of which every CPD column sums to 1. Got: a column that sums "
+            f"to {sums[np.argmax(~np.isclose(sums, 1))]:.6g}, or a number below zero."
+        )
+    return parameters
+
+
 def draw_random(context: StartContext, node: int) -> FloatArray:
     """Draw one family's columns uniformly from the simplex."""
     return draw_block(context.network, node, np.ones(context.network.shapes[node]), context.rng(node))

@@ -9,7 +9,7 @@ from pgmpy.factors.discrete import TabularCPD
 
 from pgmpy_em_ext.cpd_family.categorical import Categorical, read_cpd
 from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table
-from pgmpy_em_ext.initializer import GivenStart, RandomStart, StartContext
+from pgmpy_em_ext.initializer import GivenStart, RandomStart, StartContext, check_parameters
 from pgmpy_em_ext.network import Network, build_network
 from pgmpy_em_ext.reduction import Reduction, reduce_rows, to_evidence
 from pgmpy_em_ext.restarts import Start, run_seeds
@@ -108,7 +108,7 @@ def make_starts(prepared: Prepared, seed: int | None, n_init: int | None) -> lis
     starts = []
     for number, run_seed in enumerate(run_seeds(seed, n_init or default)):
         chosen = strategy if number == 0 or is_random else RandomStart()
-        parameters = chosen.start(context._replace(seed=run_seed))
+        parameters = check_parameters(network, chosen.start(context._replace(seed=run_seed)), type(chosen).__name__)
         for node, block in prepared.fixed_blocks.items():
             network.block(parameters, node)[...] = block
         starts.append(Start(run_seed, parameters))

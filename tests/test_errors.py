@@ -15,6 +15,7 @@ from pgmpy_em_ext import (
     EnumerationEStep,
     ExactEStep,
     ImpossibleEvidenceError,
+    Initializer,
     MemoryBudgetError,
     WeightedEM,
 )
@@ -260,6 +261,26 @@ class TestNames:
 
     def test_acceleration(self):
         refuse(r"acceleration must be one of \['auto', None\]. Got: 'turbo'", acceleration="turbo")
+
+
+class TestStartsOfOnesOwn:
+    @pytest.mark.parametrize(
+        ("returned", "message"),
+        [
+            (np.ones(3), r"Wrong.start must return shape \(6,\). Got: \(3,\)"),
+            (np.full(6, 0.6), "Wrong.start must return numbers >= 0 of which every CPD column sums to 1. Got: .* 1.2"),
+            (np.array([2.0, -1, 0.5, 0.5, 0.5, 0.5]), "or a number below zero"),
+            (np.full(6, np.nan), "a column that sums to nan"),
+        ],
+    )
+    def test_no_distribution(self, returned, message):
+        class Wrong(Initializer):
+            """Returns what it is told."""
+
+            def start(self, context):
+                return returned
+
+        refuse(message, init_cpds=Wrong())
 
 
 class TestPriors:
