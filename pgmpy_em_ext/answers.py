@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pgmpy_em_ext.e_step.enumeration import count_completions, enumerate_completions, weigh_completions
+from pgmpy_em_ext.e_step.exact.order import elimination_order
 from pgmpy_em_ext.e_step.exact.rows import RowPass, draw_completions, row_log_likelihood, row_posteriors, sweep_rows
 from pgmpy_em_ext.encoding import match_states
 from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError
@@ -35,10 +36,13 @@ def _in_batches(
     """Sweep rows batch by batch; a batch that does not fit is halved, down to a single row."""
     pending = [slice(start, min(start + batch_size, len(codes))) for start in range(0, len(codes), batch_size)]
     pending.reverse()
+    order = elimination_order(network)
     while pending:
         batch = pending.pop()
         try:
-            rows = sweep_rows(network, parameters, codes[batch], prune_barren=prune_barren, memory_budget=MEMORY_BUDGET)
+            rows = sweep_rows(
+                network, parameters, codes[batch], order, prune_barren=prune_barren, memory_budget=MEMORY_BUDGET
+            )
         except MemoryBudgetError:
             if batch.stop - batch.start == 1:
                 raise
@@ -172,11 +176,12 @@ def _state_array(states: tuple[Any, ...]) -> np.ndarray:
     return array
 
 
-def fill_table(network: Network, data: pd.DataFrame, completed: IntArray) -> pd.DataFrame:
+def fill_table(network: Network, data: pd.DataFrame, codes: IntArray, completed: IntArray) -> pd.DataFrame:
     """Fill the holes of a table, in its own columns, words and types."""
     filled = data.copy()
+    columns = set(data.columns.to_list())
     for node, name in enumerate(network.names):
-        if name in data.columns and (holes := data[name].isna().to_numpy()).any():
+        if name in columns and (holes := codes[:, node] == MISSING).any():
             filled[name] = _fill_column(data[name], holes, completed[:, node], network.state_names[node])
     return filled
 

@@ -53,7 +53,7 @@ class Checkpoint:
         try:
             with self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 content = dict(arrays)
-        except (OSError, ValueError, zipfile.BadZipFile):
+        except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile):  # all that numpy raises
             raise ValueError(
                 f"checkpoint {str(self.path)!r} is no checkpoint, or is damaged. Delete or move it."
             ) from None

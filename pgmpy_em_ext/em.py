@@ -76,7 +76,7 @@ class RunResult(NamedTuple):
     Attributes
     ----------
     state : EMState
-        The last state, the best under an exact engine.
+        The last state; after a fall under an exact engine, the best one seen.
     history : tuple of float
         Objective per step, the start included.
     status : {"converged", "max_iter", "max_time", "callback"}
@@ -126,7 +126,7 @@ def run(problem: Problem, progress: Progress, rule: StoppingRule, observer: Obse
     Dempster, Laird & Rubin (1977), J. R. Stat. Soc. B 39(1), 1-38.
     """
     is_exact = problem.engine.get_tag("exact")
-    state = init(problem, progress.parameters)
+    best = state = init(problem, progress.parameters)
     history = list(progress.history) or [state.objective]
     change = progress.largest_change
     fell_at = None
@@ -135,10 +135,12 @@ def run(problem: Problem, progress: Progress, rule: StoppingRule, observer: Obse
         if observer is not None and observer(state, Progress(state.parameters, tuple(history), change)):
             status = status or "callback"
         if status is not None:
-            return RunResult(state, tuple(history), status, fell_at)
+            return RunResult(best, tuple(history), status, fell_at)
         following = step(problem, state)
         change = float(np.abs(following.parameters - state.parameters).max())
         state = following
         history.append(state.objective)
-        if is_exact and fell_at is None and has_fallen(history):
-            fell_at = len(history) - 1
+        if has_fallen(history, rule.total_weight) and is_exact:
+            fell_at = fell_at or len(history) - 1
+        if state.objective > best.objective or not is_exact or fell_at is None:
+            best = state

@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 def _plain(value: Any) -> Any:
     """Turn a numpy scalar into Python's own, and a whole float into an integer."""
+    if isinstance(value, (np.float16, np.float32)):
+        value = float(str(value))  # 0.1, not the 0.10000000149 that its bits come to
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and value.is_integer():
@@ -54,21 +56,37 @@ def match_states(values: Iterable[Any], states: Sequence[Hashable]) -> list[int 
     return [by_value.get(plain, by_text.get(str(plain))) for plain in map(_plain, values)]
 
 
+def number_rows(data: pd.DataFrame) -> pd.DataFrame:
+    """Give a table the positions of its rows as index, by which messages name them."""
+    return data.set_axis(pd.RangeIndex(len(data)), axis=0)
+
+
 def _factorize(column: pd.Series) -> tuple[IntArray, list[Any]]:
     """Give the distinct values of a column numbers, -1 where missing."""
     try:
         codes, values = pd.factorize(column, use_na_sentinel=True)
-    except TypeError:
-        for row, value in enumerate(column):
-            try:
-                hash(value)
-            except TypeError:
+        if values.dtype in (np.float16, np.float32):
+            values = values.to_numpy()  # an Index would widen them, digits and all
+    except (TypeError, NotImplementedError):  # the second from pyarrow's nested types
+        for row, value in column.items():
+            if not _is_hashable(value):
                 raise ValueError(
                     f"column {column.name!r}, row {row} (counting from 0): {value!r} cannot be a state, since it is "
                     "not hashable. Replace it by a text, a number or a tuple."
                 ) from None
         raise
-    return codes, list(values)
+    # Arrow and nullable columns can hold NaN beside their own mark, and pandas does not take it for missing.
+    present = np.array([value == value for value in values], dtype=bool)
+    numbers = np.append(np.where(present, np.cumsum(present) - 1, MISSING), MISSING)
+    return numbers[codes], [value for value, kept in zip(values, present, strict=True) if kept]
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def sort_states(values: Iterable[Any]) -> list[Any]:
@@ -95,13 +113,13 @@ def check_columns(data: Any, names: Iterable[Hashable]) -> list[Hashable]:
     """
     if not isinstance(data, pd.DataFrame):
         raise TypeError(f"data must be a pandas DataFrame. Got: {type(data).__name__}.")
-    known = set(names)
+    known, columns = set(names), data.columns.to_list()
     duplicated = [name for name in data.columns[data.columns.duplicated()].unique() if name in known]
     if duplicated:
         raise ValueError(f"data has several columns named {duplicated}; keep one for each variable.")
     if len(data) == 0:
         raise ValueError("data has no rows; at least one is needed.")
-    return [name for name in data.columns if name not in known]
+    return [name for name in columns if name not in known]
 
 
 def check_weight(sample_weight: Any, n_rows: int) -> FloatArray:
@@ -115,7 +133,7 @@ def check_weight(sample_weight: Any, n_rows: int) -> FloatArray:
     if sample_weight is None:
         return np.ones(n_rows)
     try:
-        weight = np.asarray(sample_weight, dtype=float)
+        weight = np.array(sample_weight, dtype=float)
     except (TypeError, ValueError):
         raise ValueError("sample_weight must be numbers, one for each row.") from None
     if weight.ndim != 1 or len(weight) != n_rows:
@@ -127,9 +145,24 @@ def check_weight(sample_weight: Any, n_rows: int) -> FloatArray:
         raise ValueError(
             f"sample_weight must be finite and >= 0. Got: {weight[wrong[0]]} in row {wrong[0]} (counting from 0)."
         )
-    if not weight.any():
+    with np.errstate(over="ignore"):
+        total = float(weight.sum())
+    if total == 0:
         raise ValueError("sample_weight is zero for every row; at least one must be positive.")
+    if not np.isfinite(total):
+        raise ValueError("sample_weight adds up to more than a number can hold. Divide all weights by a constant.")
     return weight
+
+
+def check_alignment(sample_weight: Any, data: pd.DataFrame) -> None:
+    """Refuse a Series whose index is the table's in another order: by position it would weigh other rows."""
+    if not isinstance(sample_weight, pd.Series) or sample_weight.index.equals(data.index):
+        return
+    if len(sample_weight) == len(data) and data.index.is_unique and set(sample_weight.index) == set(data.index):
+        raise ValueError(
+            "sample_weight has the data's index in another order, and weights go by position. "
+            "Pass sample_weight.loc[data.index], or sample_weight.to_numpy() if the order is meant."
+        )
 
 
 def encode_table(
@@ -142,7 +175,8 @@ def encode_table(
     network : Network
         Variables and states. A variable without a column is missing in every row.
     data : pandas.DataFrame
-        None, NaN, NaT and pandas.NA are missing, in columns of any type.
+        None, NaN, NaT and pandas.NA are missing, in columns of any type. Its index numbers
+        the user's rows.
     weight : float ndarray of shape (n_rows,)
         Row weights.
     sources : mapping, optional
@@ -160,11 +194,12 @@ def encode_table(
     """
     dtype = np.min_scalar_type(-max(network.cardinalities))
     codes = np.full((len(data), network.n_nodes), MISSING, dtype=dtype)
+    columns = set(data.columns.to_list())
     for node, name in enumerate(network.names):
-        if name in data.columns:
-            source = (sources or {}).get(name, "the model")
+        if name in columns:
+            source = (sources or {}).get(name, "the fitted model")
             codes[:, node] = _encode_column(data[name], network.state_names[node], source)
-    return EncodedData(codes, weight, np.arange(len(data)))
+    return EncodedData(codes, weight, data.index.to_numpy())
 
 
 def _encode_column(column: pd.Series, states: Sequence[Hashable], source: str) -> IntArray:
@@ -172,10 +207,10 @@ def _encode_column(column: pd.Series, states: Sequence[Hashable], source: str) -
     numbers, values = _factorize(column)
     positions = match_states(values, states)
     if None in positions:
-        value = values[positions.index(None)]
-        row = int(np.flatnonzero(numbers == positions.index(None))[0])
+        unknown = positions.index(None)
+        row = column.index[np.flatnonzero(numbers == unknown)[0]]
         raise ValueError(
-            f"column {column.name!r}, row {row} (counting from 0): the state {value!r} is not among "
+            f"column {column.name!r}, row {row} (counting from 0): the state {_plain(values[unknown])!r} is not among "
             f"{list(states)}, the states of {column.name!r} by {source}. Correct the cell, make it missing, "
             f"or declare the state with state_names={{{column.name!r}: [...]}}."
         )

@@ -90,8 +90,9 @@ def make_uniform(problem: Problem, family: Categorical, best: RunResult) -> tupl
     columns = np.flatnonzero(unknown)
     starts = np.searchsorted(network.family_of_column, np.arange(network.n_nodes))
     rows = [
-        UnidentifiedRow(network.names[node], network.parent_states(node, int(column - starts[node])))
-        for node, column in zip(network.family_of_column[columns].tolist(), columns, strict=True)
+        UnidentifiedRow(network.names[node], parents)
+        for node in np.unique(network.family_of_column[columns]).tolist()
+        for parents in network.parent_states(node, columns[network.family_of_column[columns] == node] - starts[node])
     ]
     if best.n_iter == 0:  # no M-step was made: the start is returned as it is
         return state, rows
@@ -108,8 +109,8 @@ def summarize(prepared: Prepared, total_weight: float, sizes: dict[str, int]) ->
     observable = [node for node in range(network.n_nodes) if node not in network.latents]
     holes = reduction.codes[:, observable] == MISSING
     summary = ReductionSummary(
-        n_rows=reduction.n_rows,
-        n_zero_weight=reduction.n_zero_weight,
+        n_rows=prepared.n_rows,
+        n_zero_weight=prepared.n_zero_weight,
         total_weight=total_weight,
         n_missing_cells=int(holes.sum(axis=1) @ reduction.multiplicity),
         n_distinct_rows=len(prepared.evidence.codes),

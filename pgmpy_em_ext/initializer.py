@@ -1,5 +1,6 @@
 """Where EM starts: a guess, a draw, or an estimate from the incomplete data."""
 
+import hashlib
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar, NamedTuple
@@ -8,6 +9,7 @@ import numpy as np
 from pgmpy.factors.discrete import TabularCPD
 from skbase.base import BaseObject
 
+from pgmpy_em_ext.checks import check_integer
 from pgmpy_em_ext.cpd_family.categorical import draw_block, read_cpd
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.reduction import family_counts
@@ -38,17 +40,23 @@ class StartContext(NamedTuple):
     seed: int
 
     def rng(self, node: int) -> np.random.Generator:
-        """Make the random stream of one variable in this run: independent of all others."""
-        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(node,)))
+        """Make the random stream of one variable in this run: independent of all others.
+
+        The variable's name is the key, so that its place among the nodes does not matter.
+        """
+        digest = hashlib.sha256(repr(self.network.names[node]).encode()).digest()
+        key = tuple(np.frombuffer(digest, dtype="<u4").tolist())
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
 
     @property
     def n_nodes(self) -> int:
         """Number of variables."""
         return self.network.n_nodes
 
-    def touches_latent(self, node: int) -> bool:
-        """Whether a family holds a latent variable, so that no data says how to start it."""
-        return not self.network.latents.isdisjoint(self.network.families[node].members)
+    def is_unseen(self, node: int) -> bool:
+        """Whether no row observes all of a family, so that nothing counted says how to start it."""
+        members = list(self.network.families[node].members)
+        return not (self.evidence.codes[:, members] != MISSING).all(axis=1).any()
 
 
 class Initializer(BaseObject):
@@ -74,7 +82,7 @@ class Initializer(BaseObject):
 
     def is_random(self, context: StartContext) -> bool:
         """Whether another run would start elsewhere; by default, where there is a latent variable."""
-        return bool(context.network.latents)
+        return bool(context.network.latents)  # of a strategy of the user's own nothing else is known
 
 
 def check_parameters(network: Network, parameters: FloatArray, source: str) -> FloatArray:
@@ -194,7 +202,8 @@ class CountingStart(Initializer):
     """Base class of estimates: count completed rows, add one pseudo count, normalise.
 
     The pseudo count keeps every entry positive, since a zero is never left by EM.
-    Families with a latent variable, of which the data shows nothing, are drawn.
+    Families that no row observes whole, such as those with a latent variable, are drawn:
+    uniform, they could be a saddle point.
     """
 
     @abstractmethod
@@ -207,9 +216,13 @@ class CountingStart(Initializer):
         counts = family_counts(network, *self.complete(context)) + 1
         estimate = counts / network.column_sums(counts)[network.column_of_cell]
         for node in range(network.n_nodes):
-            if context.touches_latent(node):
+            if context.is_unseen(node):
                 network.block(estimate, node)[...] = draw_random(context, node)
         return estimate
+
+    def is_random(self, context: StartContext) -> bool:
+        """Whether some family is drawn."""
+        return any(context.is_unseen(node) for node in range(context.n_nodes))
 
 
 class AvailableCaseStart(CountingStart):
@@ -276,6 +289,7 @@ class NearestNeighborStart(CountingStart):
 
     def complete(self, context: StartContext) -> tuple[IntArray, FloatArray]:
         """Impute; see `CountingStart.complete`."""
+        check_integer("max_donors", self.max_donors, low=1)
         codes, weight, _ = context.evidence
         completed = codes.copy()
         nodes = _observable(context.network)

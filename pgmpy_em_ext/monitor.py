@@ -12,7 +12,11 @@ MIN_STEPS_WITH_LATENTS = 20
 """A start near a saddle gains little at first; runs with latents go on at least so long."""
 
 ROUNDING = 1e-14
-"""Relative change of the objective that is taken for rounding."""
+"""Change of the objective that is taken for rounding, relative to its size and to the total weight: a row
+of weight w adds w * log(p), and near p = 1 the logarithm's error is that of p."""
+
+FALL = 1e-9
+"""Relative fall of the objective that is more than rounding can explain."""
 
 
 class StoppingRule(NamedTuple):
@@ -33,6 +37,8 @@ class StoppingRule(NamedTuple):
         In the time of `time.monotonic`.
     one_step : bool
         Whether nothing that matters is missing, so that one step reaches the maximum.
+    total_weight : float
+        In records; it scales what is taken for rounding.
     """
 
     tol: float
@@ -41,9 +47,10 @@ class StoppingRule(NamedTuple):
     min_iter: int
     deadline: float | None
     one_step: bool = False
+    total_weight: float = 0.0
 
 
-def aitken_gap(history: Sequence[float]) -> float:
+def aitken_gap(history: Sequence[float], total_weight: float = 0.0) -> float:
     """Estimate how far the objective still is from its limit.
 
     The increments of EM shrink geometrically near a maximum. Their ratio a gives the
@@ -53,12 +60,14 @@ def aitken_gap(history: Sequence[float]) -> float:
     ----------
     history : sequence of float
         Objectives of consecutive EM steps.
+    total_weight : float
+        See `StoppingRule`.
 
     Returns
     -------
     float
-        In nats; infinite while the increments do not shrink; zero where the last
-        one is rounding.
+        In nats; infinite while the increments do not shrink, and after a fall; zero where
+        the last one is rounding.
 
     References
     ----------
@@ -72,7 +81,9 @@ def aitken_gap(history: Sequence[float]) -> float:
     if len(history) < 2:
         return math.inf
     gain = history[-1] - history[-2]
-    if gain <= ROUNDING * abs(history[-1]):
+    if has_fallen(history, total_weight):
+        return math.inf
+    if gain <= ROUNDING * (abs(history[-1]) + total_weight):
         return 0.0
     if len(history) < 3:
         return math.inf
@@ -121,9 +132,12 @@ def _met_tol(rule: StoppingRule, history: Sequence[float]) -> bool:
         return True
     if n_iter < max(rule.min_iter, PATIENCE):
         return False
-    return all(aitken_gap(history[: len(history) - back]) < rule.tol for back in range(PATIENCE))
+    recent = [history[: len(history) - back] for back in range(PATIENCE)]
+    return all(aitken_gap(part[-3:], rule.total_weight) < rule.tol for part in recent)
 
 
-def has_fallen(history: Sequence[float], tolerance: float = 1e-9) -> bool:
+def has_fallen(history: Sequence[float], total_weight: float = 0.0) -> bool:
     """Whether the last step lost more than rounding, which an exact E-step never does."""
-    return len(history) > 1 and history[-1] < history[-2] - tolerance * (1 + abs(history[-2]))
+    if len(history) < 2:
+        return False
+    return history[-2] - history[-1] > FALL * (1 + abs(history[-2])) + ROUNDING * total_weight

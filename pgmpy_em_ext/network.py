@@ -1,5 +1,6 @@
 """The network as arrays: families, cardinalities and the flat layout of the parameters."""
 
+import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +9,11 @@ from typing import NamedTuple
 import networkx as nx
 import numpy as np
 
+from pgmpy_em_ext.exceptions import MemoryBudgetError
 from pgmpy_em_ext.types import FloatArray, IntArray
+
+MAX_CELLS = 2**27
+"""Most entries of one CPD: a gigabyte."""
 
 
 class Family(NamedTuple):
@@ -72,7 +77,7 @@ class Network:
     @cached_property
     def offsets(self) -> IntArray:
         """Start of each family's block in the flat vector; the last entry is its length."""
-        return np.concatenate([[0], np.cumsum([int(np.prod(shape)) for shape in self.shapes])])
+        return np.concatenate([[0], np.cumsum([math.prod(shape) for shape in self.shapes])])
 
     @property
     def n_cells(self) -> int:
@@ -82,7 +87,7 @@ class Network:
     @cached_property
     def column_starts(self) -> IntArray:
         """First cell of every CPD column (parent configuration), over all families."""
-        lengths = [np.full(int(np.prod(shape[:-1])), shape[-1]) for shape in self.shapes]
+        lengths = [np.full(math.prod(shape[:-1]), shape[-1]) for shape in self.shapes]
         return np.concatenate([[0], np.cumsum(np.concatenate(lengths))[:-1]])
 
     @cached_property
@@ -138,17 +143,21 @@ class Network:
             position += codes[:, member].astype(np.int64) * stride
         return position
 
-    def parent_states(self, node: int, column: int) -> dict[Hashable, Hashable]:
-        """Name the states of one parent configuration of a family.
+    def parent_states(self, node: int, columns: IntArray) -> list[dict[Hashable, Hashable]]:
+        """Name the states of some parent configurations of a family.
 
-        ``column`` counts within the family, in the order of pgmpy's CPD columns.
+        ``columns`` count within the family, in the order of pgmpy's CPD columns.
         """
         parents = self.families[node].parents
-        digits = np.unravel_index(column, self.shapes[node][:-1]) if parents else ()
-        return {
-            self.names[parent]: self.state_names[parent][int(digit)]
-            for parent, digit in zip(parents, digits, strict=True)
-        }
+        if not parents:
+            return [{} for _ in columns]
+        digits = np.unravel_index(columns, self.shapes[node][:-1])
+        named = [
+            [self.state_names[parent][digit] for digit in digit_column.tolist()]
+            for parent, digit_column in zip(parents, digits, strict=True)
+        ]
+        names = [self.names[parent] for parent in parents]
+        return [dict(zip(names, states, strict=True)) for states in zip(*named, strict=True)]
 
     def observed_states(self, codes: IntArray, nodes: Iterable[int] | None = None) -> dict[Hashable, Hashable]:
         """Name the observed states of one row, of all variables or of some."""
@@ -162,6 +171,18 @@ def contiguous_strides(shape: Sequence[int]) -> tuple[int, ...]:
     for size in reversed(shape[1:]):
         strides.append(strides[-1] * size)
     return tuple(reversed(strides)) if shape else ()
+
+
+def _check_size(
+    name: Hashable, parents: Sequence[Hashable], state_names: Mapping[Hashable, Sequence[Hashable]]
+) -> None:
+    """Refuse a CPD that no memory holds, before anything of its size is made."""
+    n_cells = math.prod(len(state_names[member]) for member in (name, *parents))
+    if n_cells > MAX_CELLS:
+        raise MemoryBudgetError(
+            f"the CPD of {name!r} given {list(parents)} has {n_cells:,} entries, more than the {MAX_CELLS:,} that are "
+            "supported. Remove parents, or merge states."
+        )
 
 
 def sorted_parents(parents: Iterable[Hashable]) -> list[Hashable]:
@@ -192,12 +213,19 @@ def build_network(
     latents : iterable of hashables
         The variables that are never observed.
 
+    Raises
+    ------
+    MemoryBudgetError
+        A CPD would have more than `MAX_CELLS` entries.
+
     Examples
     --------
     >>> network = build_network("AB", {"B": "A"}, {"A": ["no", "yes"], "B": [0, 1, 2]})
     >>> network.shapes, network.offsets
     (((2,), (2, 3)), array([0, 2, 8]))
     """
+    for name in names:
+        _check_size(name, sorted_parents(parents.get(name, ())), state_names)
     position = {name: i for i, name in enumerate(names)}
     families = tuple(
         Family(i, tuple(position[parent] for parent in sorted_parents(parents.get(name, ()))))

@@ -81,3 +81,15 @@ def weighted_bincount(bins: IntArray, weight: FloatArray, n_bins: int) -> FloatA
     float ndarray of shape (n_bins,)
     """
     return np.bincount(bins, weights=weight, minlength=n_bins).astype(np.float64, copy=False)
+
+
+def ranges(starts: IntArray, lengths: IntArray) -> IntArray:
+    """Concatenate the integer ranges [start, start + length).
+
+    Examples
+    --------
+    >>> ranges(np.array([5, 0]), np.array([2, 3]))
+    array([5, 6, 0, 1, 2])
+    """
+    ends = np.cumsum(lengths)
+    return np.repeat(starts - (ends - lengths), lengths) + np.arange(ends[-1])

@@ -8,13 +8,15 @@ import numpy as np
 from pgmpy.factors.discrete import TabularCPD
 
 from pgmpy_em_ext.cpd_family.categorical import Categorical, read_cpd
-from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table
+from pgmpy_em_ext.encoding import check_alignment, check_columns, check_weight, encode_table, number_rows
 from pgmpy_em_ext.initializer import GivenStart, RandomStart, StartContext, check_parameters
 from pgmpy_em_ext.network import Network, build_network
+from pgmpy_em_ext.prior import Prior
 from pgmpy_em_ext.reduction import Reduction, reduce_rows, to_evidence
 from pgmpy_em_ext.restarts import Start, run_seeds
+from pgmpy_em_ext.saddle import unlinked_nodes
 from pgmpy_em_ext.settings import Settings, check_settings
-from pgmpy_em_ext.states import States, resolve_states
+from pgmpy_em_ext.states import MODEL, States, resolve_states
 from pgmpy_em_ext.structure import Structure, declared_states, read_structure
 from pgmpy_em_ext.types import Evidence, FloatArray
 
@@ -24,7 +26,12 @@ DEFAULT_RESTARTS_WITH_LATENTS = 10
 
 
 class Prepared(NamedTuple):
-    """A fit's input, checked and translated."""
+    """A fit's input, checked and translated.
+
+    Rows of weight zero are left out from the start: neither their cells nor their states
+    count. ``unlinked`` are the variables that the data never shows together with any of
+    their children: latents, and what behaves like one.
+    """
 
     settings: Settings
     structure: Structure
@@ -35,6 +42,9 @@ class Prepared(NamedTuple):
     fixed_blocks: dict[int, FloatArray]
     reduction: Reduction
     ignored_columns: tuple[Hashable, ...]
+    n_rows: int
+    n_zero_weight: int
+    unlinked: tuple[int, ...]
 
 
 def prepare(estimator: Any, model: Any, data: Any, sample_weight: Any) -> Prepared:
@@ -58,25 +68,29 @@ def prepare(estimator: Any, model: Any, data: Any, sample_weight: Any) -> Prepar
     if ignored:
         logger.info("The columns %s are no variables of the model: ignored.", ignored)
     weight = check_weight(sample_weight, len(data))
+    check_alignment(sample_weight, data)
+    counted = weight > 0
+    rows = number_rows(data)[counted]
     states = resolve_states(
         structure.names,
         structure.latents,
-        data,
+        rows,
         estimator.state_names,
         estimator.latent_card,
         [
             ("init_cpds", declared_states(settings.init_cpds)),
             ("fixed_cpds", declared_states(settings.fixed_cpds)),
-            ("the model's CPDs", declared_states(structure.cpds)),
+            (MODEL, declared_states(structure.cpds)),
         ],
     )
     network = build_network(structure.names, structure.parents, states.names, states.latents)
     fixed_blocks = _read_fixed_blocks(network, settings, structure)
-    reduction = reduce_rows(encode_table(network, data, weight, states.sources))
-    prior = settings.prior
+    reduction = reduce_rows(encode_table(network, rows, weight[counted], states.sources))
+    evidence = to_evidence(reduction)
+    _note_small_weights(weight[counted])
     family = Categorical(
         network,
-        pseudo_counts=np.zeros(network.n_cells) if prior is None else prior.resolve(network),
+        pseudo_counts=_pseudo_counts(settings.prior, network),
         fixed=np.isin(network.family_of_column, list(fixed_blocks)),
     )
     return Prepared(
@@ -84,12 +98,37 @@ def prepare(estimator: Any, model: Any, data: Any, sample_weight: Any) -> Prepar
         structure,
         states,
         network,
-        to_evidence(reduction),
+        evidence,
         family,
         fixed_blocks,
         reduction,
         tuple(ignored),
+        n_rows=len(data),
+        n_zero_weight=int(len(data) - counted.sum()),
+        unlinked=unlinked_nodes(network, evidence.codes),
     )
+
+
+def _pseudo_counts(prior: Prior | None, network: Network) -> FloatArray:
+    """Resolve the prior, and check that its counts add up."""
+    if prior is None:
+        return np.zeros(network.n_cells)
+    counts = prior.resolve(network)
+    with np.errstate(over="ignore"):
+        if not np.isfinite(counts.sum()):
+            raise ValueError("the prior's pseudo counts add up to more than a number can hold. Give smaller ones.")
+    return counts
+
+
+def _note_small_weights(weight: FloatArray) -> None:
+    """Say that weights are records, where they look like shares."""
+    if weight.sum() < 0.1 * len(weight):
+        logger.warning(
+            "The weights of %d rows add up to %.6g. Weights are numbers of records: tol and bic_ are in records too. "
+            "If the weights are shares, multiply them by the number of records.",
+            len(weight),
+            weight.sum(),
+        )
 
 
 def make_starts(prepared: Prepared, seed: int | None, n_init: int | None) -> list[Start]:
@@ -104,7 +143,8 @@ def make_starts(prepared: Prepared, seed: int | None, n_init: int | None) -> lis
     )
     context = StartContext(network, prepared.evidence, prepared.family.pseudo_counts, prepared.structure.cpds, seed=0)
     is_random = strategy.is_random(context)
-    default = DEFAULT_RESTARTS_WITH_LATENTS if network.latents and is_random else 1
+    hidden = bool(network.latents or prepared.unlinked)
+    default = DEFAULT_RESTARTS_WITH_LATENTS if hidden and is_random else 1
     starts = []
     for number, run_seed in enumerate(run_seeds(seed, n_init or default)):
         chosen = strategy if number == 0 or is_random else RandomStart()

@@ -149,8 +149,9 @@ def _pseudo_table(values: Any, name: Hashable, shape: tuple[int, ...]) -> FloatA
             f"pseudo_counts of {name!r} must have shape {expected}: a row for each state, a column for each "
             f"configuration of the parents. Got: {table.shape}."
         )
-    if not (np.isfinite(table) & (table >= 0)).all():
-        raise ValueError(f"pseudo_counts of {name!r} must be finite numbers >= 0. Got: {table.min()}.")
+    wrong = table[~(np.isfinite(table) & (table >= 0))]
+    if len(wrong):
+        raise ValueError(f"pseudo_counts of {name!r} must be finite numbers >= 0. Got: {wrong[0]}.")
     return table.T.reshape(shape)
 
 

@@ -26,18 +26,12 @@ class Reduction(NamedTuple):
         How many rows are of the kind.
     first_row : int ndarray of shape (n_kinds,)
         Position of the first of them in the user's table.
-    n_rows : int
-        Rows seen, those of weight zero included.
-    n_zero_weight : int
-        Rows of weight zero: they count for nothing and are left out.
     """
 
     codes: IntArray
     weight: FloatArray
     multiplicity: IntArray
     first_row: IntArray
-    n_rows: int
-    n_zero_weight: int
 
 
 def _collect(
@@ -56,7 +50,7 @@ def _collect(
 
 
 def reduce_rows(data: EncodedData) -> Reduction:
-    """Count the distinct rows of a chunk of data.
+    """Count the distinct rows of a chunk of data; those of weight zero count for nothing.
 
     Examples
     --------
@@ -67,15 +61,13 @@ def reduce_rows(data: EncodedData) -> Reduction:
     """
     kept = data.weight > 0
     codes, weight, row = data.codes[kept], data.weight[kept], data.row[kept]
-    kinds = _collect(codes, weight, np.ones(len(codes), dtype=np.int64), row)
-    return Reduction(*kinds, len(data.codes), int(len(kept) - kept.sum()))
+    return Reduction(*_collect(codes, weight, np.ones(len(codes), dtype=np.int64), row))
 
 
 def merge(left: Reduction, right: Reduction) -> Reduction:
     """Merge the reductions of two chunks: the same as reducing their rows together."""
-    codes, weight, multiplicity, first_row = (np.concatenate(pair) for pair in zip(left[:4], right[:4], strict=True))
-    kinds = _collect(codes, weight, multiplicity, first_row)
-    return Reduction(*kinds, left.n_rows + right.n_rows, left.n_zero_weight + right.n_zero_weight)
+    codes, weight, multiplicity, first_row = (np.concatenate(pair) for pair in zip(left, right, strict=True))
+    return Reduction(*_collect(codes, weight, multiplicity, first_row))
 
 
 def to_evidence(reduction: Reduction) -> Evidence:

@@ -78,9 +78,10 @@ def run_seeds(seed: int | None, n_init: int) -> list[int]:
 class _Watcher:
     """Passes every iteration of every run on to the callback and the checkpoint."""
 
-    def __init__(self, callback: Callback | None, checkpoint: Checkpoint | None) -> None:
+    def __init__(self, callback: Callback | None, checkpoint: Checkpoint | None, total_weight: float) -> None:
         self.callback = callback
         self.checkpoint = checkpoint
+        self.total_weight = total_weight
         self.stopped = False
 
     def observe(self, number: int, state: EMState, progress: Progress) -> bool:
@@ -94,7 +95,7 @@ class _Watcher:
             log_likelihood=state.log_likelihood,
             log_prior=state.log_prior,
             objective=state.objective,
-            gap=aitken_gap(progress.history[-3:]),
+            gap=aitken_gap(progress.history[-3:], self.total_weight),
         )
         stop = bool(self.callback(iteration))
         self.stopped = self.stopped or stop
@@ -113,8 +114,7 @@ def best_of(
     """Run EM from every start and choose the best.
 
     The runs share the prepared data and nothing else, so that the answer does not depend
-    on ``n_jobs``; of equal objectives the earliest run wins. Threads are used, unless
-    a surrounding ``joblib.parallel_config`` says otherwise.
+    on ``n_jobs``; of equal objectives the earliest run wins. They run in threads.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def best_of(
     restarts : list of Restart
         One for each run that was begun, in the order of the starts.
     """
-    watcher = _Watcher(callback, checkpoint)
+    watcher = _Watcher(callback, checkpoint, rule.total_weight)
 
     def run_one(number: int, start: FloatArray) -> RunResult | None:
         late = rule.deadline is not None and time.monotonic() >= rule.deadline
@@ -175,5 +175,6 @@ def _in_parallel(
     """Yield the results in the order of the starts, as they come."""
     if len(starts) == 1 or n_jobs == 1:
         return (run_one(number, start.parameters) for number, start in enumerate(starts))
-    pool = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+    # Runs share the prepared data, the callback and the checkpoint: threads, whatever backend surrounds us.
+    pool = Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")
     return pool(delayed(run_one)(number, start.parameters) for number, start in enumerate(starts))

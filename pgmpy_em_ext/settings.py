@@ -1,9 +1,7 @@
 """Check the estimator's arguments and translate them, before any work."""
 
-import math
 import os
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +11,7 @@ from pgmpy.parameter_estimator import DiscreteBayesianEstimator, DiscreteMLE
 from pgmpy_em_ext import e_step as e_step_package
 from pgmpy_em_ext import initializer as initializer_module
 from pgmpy_em_ext import prior as prior_module
+from pgmpy_em_ext.checks import check_integer, check_number
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.initializer import AvailableCaseStart, Initializer
 from pgmpy_em_ext.prior import K2, BDeu, Dirichlet, Prior
@@ -55,14 +54,14 @@ def check_settings(estimator: Any) -> Settings:
     ValueError, TypeError
         The message names the argument, what is allowed and what came.
     """
-    _check_number("tol", estimator.tol)
-    _check_number("atol", estimator.atol, optional=True)
-    _check_number("max_time", estimator.max_time, optional=True, positive=True)
-    _check_integer("max_iter", estimator.max_iter, low=0)
-    _check_integer("n_init", estimator.n_init, low=1, optional=True)
-    _check_integer("batch_size", estimator.batch_size, low=1)
-    _check_integer("seed", estimator.seed, low=0, optional=True)
-    _check_integer("n_jobs", estimator.n_jobs)
+    check_number("tol", estimator.tol)
+    check_number("atol", estimator.atol, optional=True)
+    check_number("max_time", estimator.max_time, optional=True, positive=True)
+    check_integer("max_iter", estimator.max_iter, low=0)
+    check_integer("n_init", estimator.n_init, low=1, optional=True)
+    check_integer("batch_size", estimator.batch_size, low=1)
+    check_integer("seed", estimator.seed, low=0, optional=True)
+    check_integer("n_jobs", estimator.n_jobs)
     if estimator.n_jobs == 0:
         raise ValueError("n_jobs must be an integer other than 0: the number of threads, or -1 for all. Got: 0.")
     if estimator.acceleration not in ACCELERATIONS:
@@ -80,26 +79,6 @@ def check_settings(estimator: Any) -> Settings:
         fixed_cpds=fixed_cpds,
         fixed_names=fixed_names,
     )
-
-
-def _check_number(name: str, value: Any, *, optional: bool = False, positive: bool = False) -> None:
-    if optional and value is None:
-        return
-    allowed = ("a number > 0" if positive else "a number >= 0") + (", or None" if optional else "")
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be {allowed}. Got: {value!r}.")
-    if not math.isfinite(value) or value < 0 or (positive and value == 0):
-        raise ValueError(f"{name} must be {allowed}. Got: {value!r}.")
-
-
-def _check_integer(name: str, value: Any, *, low: int | None = None, optional: bool = False) -> None:
-    if optional and value is None:
-        return
-    allowed = "an integer" + (f" >= {low}" if low is not None else "") + (", or None" if optional else "")
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be {allowed}. Got: {value!r}.")
-    if low is not None and value < low:
-        raise ValueError(f"{name} must be {allowed}. Got: {value!r}.")
 
 
 def _check_checkpoint(estimator: Any) -> None:
@@ -172,4 +151,9 @@ def _read_fixed(given: Any) -> tuple[dict[Hashable, TabularCPD], tuple[Hashable,
         return cpds, tuple(cpds)
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise TypeError(f"fixed_cpds must be a dict of TabularCPDs, a list of variables, or None. Got: {given!r}.")
-    return {}, tuple(given)
+    cpds = {cpd.variable: cpd for cpd in given if isinstance(cpd, TabularCPD)}
+    names = tuple(item.variable if isinstance(item, TabularCPD) else item for item in given)
+    unusable = [name for name in names if not isinstance(name, Hashable)]
+    if unusable:
+        raise TypeError(f"fixed_cpds names {unusable[0]!r}, which cannot be a variable.")
+    return cpds, names

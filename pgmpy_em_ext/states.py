@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from pgmpy_em_ext.encoding import observed_states
@@ -12,6 +13,9 @@ from pgmpy_em_ext.encoding import observed_states
 logger = logging.getLogger(__name__)
 
 DEFAULT_LATENT_CARD = 2
+
+MODEL = "the model's CPDs"
+"""The source that an explicit ``latent_card`` outranks: CPDs of an earlier fit with another number of states."""
 
 
 class States(NamedTuple):
@@ -46,7 +50,8 @@ def resolve_states(
     """Decide on the states of every variable.
 
     What the user gives comes first, then what CPDs declare, then what the data shows; for
-    a latent variable, ``latent_card`` states numbered from 0.
+    a latent variable, ``latent_card`` states numbered from 0. A ``latent_card`` that differs
+    from the CPDs that the model happens to have counts more than these.
 
     Parameters
     ----------
@@ -55,7 +60,7 @@ def resolve_states(
     declared_latents : iterable of hashables
         Those that the model declares to be latent.
     data : pandas.DataFrame
-        The table; columns already checked.
+        The table; columns already checked. Its index numbers the user's rows.
     state_names, latent_card : mapping or None
         As the user gave them.
     declared : sequence of (str, mapping)
@@ -68,14 +73,16 @@ def resolve_states(
         cardinality that is below 1, no integer or in conflict with its state names.
     """
     state_names, latent_card = _check_names(names, state_names, latent_card)
-    observed = {name: observed_states(data[name]) for name in names if name in data.columns}
+    columns = set(data.columns.to_list())  # in a MultiIndex, a first level alone is no column
+    observed = {name: observed_states(data[name]) for name in names if name in columns}
     latents = _find_latents(names, set(declared_latents), observed)
     sources_in_order = [("state_names", state_names), *declared]
     found: dict[Hashable, list[Hashable]] = {}
     sources: dict[Hashable, str] = {}
     for name in names:
         for source, known in sources_in_order:
-            if name in known:
+            outdated = source == MODEL and name in latents and latent_card.get(name, len(known.get(name, ())))
+            if name in known and (not outdated or outdated == len(known[name])):
                 found[name], sources[name] = _check_states(name, known[name], source), source
                 break
         else:
@@ -83,6 +90,9 @@ def resolve_states(
             card = latent_card.get(name, DEFAULT_LATENT_CARD)
             found[name] = list(range(card)) if name in latents else observed[name]
         _check_conflict(name, found[name], latent_card, sources[name], latents)
+    ignored = [name for name in latent_card if name in observed and name not in latents]
+    if ignored:
+        logger.info("latent_card names %s, which have data: ignored.", ignored)
     promoted = tuple(name for name in latents if name not in set(declared_latents))
     if promoted:
         logger.info("The columns %s are missing in every row: taken as latent variables.", list(promoted))
@@ -126,10 +136,14 @@ def _check_names(
 
 
 def _check_states(name: Hashable, states: Any, source: str) -> list[Hashable]:
-    """Check one variable's declared states."""
+    """Check one variable's declared states: a list, a tuple, or an array of pandas or numpy."""
+    if isinstance(states, (np.ndarray, pd.Index, pd.Series, pd.api.extensions.ExtensionArray)):
+        states = states.tolist()
     if isinstance(states, str) or not isinstance(states, Sequence) or len(states) == 0:
         raise ValueError(f"the states of {name!r} by {source} must be a non-empty list. Got: {states!r}.")
-    if any(state is None or state != state for state in states):  # NaN differs from itself
+    if not all(isinstance(state, Hashable) for state in states):
+        raise ValueError(f"the states of {name!r} by {source} must be texts, numbers or tuples. Got: {list(states)}.")
+    if any(np.ndim(state) == 0 and pd.isna(state) for state in states):
         raise ValueError(f"the states of {name!r} by {source} hold a missing value, which is no state: {list(states)}.")
     if len(set(states)) < len(states):
         raise ValueError(f"the states of {name!r} by {source} must differ. Got: {list(states)}.")

@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 import networkx as nx
 from pgmpy.base import DAG
 from pgmpy.factors.discrete import TabularCPD
-from pgmpy.models import DiscreteBayesianNetwork
+from pgmpy.models import DynamicBayesianNetwork, FunctionalBayesianNetwork, LinearGaussianBayesianNetwork
+
+NOT_DISCRETE = (DynamicBayesianNetwork, FunctionalBayesianNetwork, LinearGaussianBayesianNetwork)
+"""Networks of other kinds, which pgmpy derives from DAG too."""
 
 
 class Structure(NamedTuple):
@@ -40,12 +43,8 @@ def read_structure(model: Any) -> Structure:
     ValueError
         No nodes, or a cycle; the message names the cycle.
     """
-    # Other networks (linear Gaussian, dynamic) subclass DAG too: only the plain class has discrete meaning.
-    if not isinstance(model, DiscreteBayesianNetwork) and type(model) is not DAG:
-        raise TypeError(
-            f"model must be a pgmpy DiscreteBayesianNetwork or DAG. Got: {type(model).__name__}. "
-            "Convert it with DiscreteBayesianNetwork(model.edges())."
-        )
+    if not isinstance(model, DAG) or isinstance(model, NOT_DISCRETE):
+        raise TypeError(f"model must be a pgmpy DiscreteBayesianNetwork or DAG. Got: {type(model).__name__}.")
     if len(model.nodes()) == 0:
         raise ValueError("the model has no nodes; add at least one with model.add_node(...).")
     if not nx.is_directed_acyclic_graph(model):

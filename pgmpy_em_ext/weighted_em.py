@@ -16,11 +16,12 @@ from sklearn.exceptions import ConvergenceWarning
 
 from pgmpy_em_ext import answers
 from pgmpy_em_ext.checkpoint import Checkpoint, fingerprint
+from pgmpy_em_ext.checks import check_integer
 from pgmpy_em_ext.cpd_family.categorical import write_cpd
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.exact import ExactEStep
 from pgmpy_em_ext.em import EMState, Problem, RunResult
-from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table
+from pgmpy_em_ext.encoding import check_alignment, check_columns, check_weight, encode_table, number_rows
 from pgmpy_em_ext.finish import UnidentifiedRow, make_uniform, summarize
 from pgmpy_em_ext.initializer import Initializer
 from pgmpy_em_ext.monitor import MIN_STEPS_WITH_LATENTS, StoppingRule
@@ -30,7 +31,7 @@ from pgmpy_em_ext.prior import Prior
 from pgmpy_em_ext.progress import ProgressBar
 from pgmpy_em_ext.reduction import reduce_rows, to_evidence
 from pgmpy_em_ext.restarts import Iteration, Restart, Start, best_of
-from pgmpy_em_ext.saddle import symmetric_latents
+from pgmpy_em_ext.saddle import symmetric_nodes
 from pgmpy_em_ext.types import MISSING, EncodedData, FloatArray
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class WeightedEM(DiscreteParameterEstimator):
         "random", "uniform", "prior", "model", "complete_case", "available_case",
         "marginal_mode" or "nearest_neighbor". By default "available_case": counts over
         the rows that observe a family plus one pseudo count, and a random draw for
-        families with a latent variable.
+        families that no row observes whole, such as those with a latent variable.
     show_progress : bool, default True
         Show a progress bar with the log-likelihood, unless pgmpy's
         ``config.SHOW_PROGRESS`` is off.
@@ -80,7 +81,8 @@ class WeightedEM(DiscreteParameterEstimator):
         of pseudo counts in pgmpy's layout. Pseudo counts are added to the expected counts.
     n_init : int, optional
         Runs from independent starts, of which the best is kept; by default 10 where a
-        variable is latent and the start is random, else 1.
+        variable is latent, or never observed together with its children, and the start is
+        random, else 1. Further runs of a start that is not random are drawn at random.
     tol : float, default 1e-3
         Stop when the objective's extrapolated distance from its limit was below this in
         three steps in a row, in nats. 0 never stops by gain.
@@ -249,7 +251,7 @@ class WeightedEM(DiscreteParameterEstimator):
         best, restarts = self._run(problem, prepared, starts, deadline)
         state, unidentified = make_uniform(problem, prepared.family, best)
         self._store(prepared, problem, best, restarts, state, unidentified)
-        self._warn_of_the_end(best, len(starts) - len(restarts))
+        self._warn_of_the_end(best, restarts, len(starts))
         return self
 
     @classmethod
@@ -301,9 +303,10 @@ class WeightedEM(DiscreteParameterEstimator):
             tol=self.tol,
             atol=self.atol,
             max_iter=self.max_iter,
-            min_iter=MIN_STEPS_WITH_LATENTS if prepared.network.latents else 0,
+            min_iter=MIN_STEPS_WITH_LATENTS if prepared.network.latents or prepared.unlinked else 0,
             deadline=deadline,
             one_step=not (prepared.evidence.codes == MISSING).any(),
+            total_weight=float(prepared.evidence.weight.sum()),
         )
         checkpoint = None
         if self.checkpoint is not None:
@@ -315,7 +318,9 @@ class WeightedEM(DiscreteParameterEstimator):
             return best_of(problem, starts, rule, self.n_jobs, bar.callback, bar.on_finish, checkpoint)
 
     def _warn_of_saddles(self, prepared: Prepared, starts: list[Start]) -> None:
-        found = {node for start in starts for node in symmetric_latents(prepared.network, start.parameters)}
+        found = {
+            node for start in starts for node in symmetric_nodes(prepared.network, start.parameters, prepared.unlinked)
+        }
         if found:
             names = [prepared.network.names[node] for node in sorted(found)]
             warnings.warn(
@@ -325,7 +330,7 @@ class WeightedEM(DiscreteParameterEstimator):
                 stacklevel=3,
             )
 
-    def _warn_of_the_end(self, best: RunResult, n_not_begun: int) -> None:
+    def _warn_of_the_end(self, best: RunResult, restarts: list[Restart], n_starts: int) -> None:
         if best.fell_at is not None:
             warnings.warn(
                 f"the objective fell at step {best.fell_at}, which an exact E-step does not do: "
@@ -333,17 +338,19 @@ class WeightedEM(DiscreteParameterEstimator):
                 UserWarning,
                 stacklevel=3,
             )
-        skipped = f" {n_not_begun} of the runs were not begun." if n_not_begun else ""
         if best.status == "max_iter":
             warnings.warn(
                 f"EM did not converge within max_iter={self.max_iter} steps: raise max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        elif best.status == "max_time" or (n_not_begun and self.max_time is not None):
+        n_cut = sum(record.status == "max_time" for record in restarts)
+        n_skipped = n_starts - len(restarts)
+        by_callback = any(record.status == "callback" for record in restarts)
+        if n_cut or (n_skipped and not by_callback):
             warnings.warn(
-                f"EM was stopped by max_time={self.max_time} seconds after {best.n_iter} steps; the best so far is "
-                f"returned.{skipped} Raise max_time, tol or n_jobs.",
+                f"max_time={self.max_time} seconds have passed: of {n_starts} runs {n_cut} were cut short and "
+                f"{n_skipped} not begun. The best so far is returned. Raise max_time, tol or n_jobs.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -469,6 +476,7 @@ class WeightedEM(DiscreteParameterEstimator):
         ImpossibleEvidenceError
             A row has probability zero.
         """
+        check_integer("seed", seed, low=0, optional=True)
         if how not in ("mode", "sample"):
             raise ValueError(f"how must be 'mode' or 'sample'. Got: {how!r}.")
         encoded = self._encode(data)
@@ -477,7 +485,7 @@ class WeightedEM(DiscreteParameterEstimator):
             completed = answers.modes(*arguments)
         else:
             completed = answers.draws(*arguments, np.random.default_rng(self.seed if seed is None else seed))
-        return answers.fill_table(self._network, data, completed)
+        return answers.fill_table(self._network, data, encoded.codes, completed)
 
     def complete(self, data: pd.DataFrame, sample_weight: Any = None) -> pd.DataFrame:
         """List all completions of every row, weighted by their posterior probability.
@@ -508,6 +516,8 @@ class WeightedEM(DiscreteParameterEstimator):
         Kochenderfer, Wheeler & Wray (2022), section 4.4.2, example 4.3.
         """
         encoded = self._encode(data, sample_weight)
+        if "_weight" in self._network.index:
+            raise ValueError("complete adds a column '_weight', but a variable has that name: rename the variable.")
         return answers.completion_frame(self._network, self._vector, encoded.codes, encoded.weight, data.index)
 
     def expected_counts(self, data: pd.DataFrame, sample_weight: Any = None) -> dict[Hashable, pd.DataFrame]:
@@ -542,10 +552,13 @@ class WeightedEM(DiscreteParameterEstimator):
         ignored = check_columns(data, self._network.names)
         if ignored:
             logger.info("The columns %s are no variables of the model: ignored.", ignored)
-        absent = [name for name in self._network.names if name not in data.columns]
+        columns = set(data.columns.to_list())
+        absent = [name for name in self._network.names if name not in columns]
         if absent:
             logger.info("The variables %s have no column: taken as unobserved.", absent)
-        return encode_table(self._network, data, check_weight(sample_weight, len(data)))
+        weight = check_weight(sample_weight, len(data))
+        check_alignment(sample_weight, data)
+        return encode_table(self._network, number_rows(data), weight)
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:

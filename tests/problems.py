@@ -94,8 +94,9 @@ def brute_force(case):
 
 def to_pgmpy(network, parameters=None, latents=()):
     """The same network as a pgmpy model, with CPDs where parameters are given."""
-    model = DiscreteBayesianNetwork(latents=set(latents))
+    model = DiscreteBayesianNetwork()
     model.add_nodes_from(network.names)
+    model.latents = set(latents)
     for family in network.families:
         model.add_edges_from([(network.names[p], network.names[family.child]) for p in family.parents])
     if parameters is not None:

@@ -157,7 +157,8 @@ class TestFit:
         assert summary(result)["runs"].strip() == "3"
         assert read_network(tmp_path / "f.xdsl").get_cpds("Flu").state_names["Flu"] == ["1", "2"]
         assert succeed(*arguments, "--latent", "Flu", "--prior", "K2", "--quiet").stdout == ""
-        fail("latent_card says 3 states for 'Flu'", *arguments, "--latent", "Flu=3")
+        succeed(*arguments, "--latent", "Flu=3", "--prior", "K2", "--restarts", 1)  # outranks the file's two states
+        assert read_network(tmp_path / "f.xdsl").get_cpds("Flu").variable_card == 3
         fail("--latent Q=3: ", *arguments, "--latent", "Q=3")
         fail("has no node 'Q'. Known: ['Smoke', 'Flu', 'Cough']", *arguments, "--latent", "Q")
         fail("the number of states must be an integer >= 1. Got: 'two'.", *arguments, "--latent", "Flu=two")

@@ -1,9 +1,11 @@
 """The tables that `fit` takes: any type of column, any cell missing, weights, latents, edge shapes."""
 
+import decimal
 import logging
 
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 from pgmpy.base import DAG
 from pgmpy.factors.discrete import TabularCPD
@@ -33,6 +35,11 @@ COLUMNS = {
     "text": pd.Series(["0", "1", None, "1", "0"], dtype="str"),
     "nullable text": pd.Series(["0", "1", pd.NA, "1", "0"], dtype="string"),
     "category": pd.Series(["0", "1", None, "1", "0"], dtype="category"),
+    "float32": pd.Series([0, 1, np.nan, 1, 0], dtype="float32"),
+    "arrow integer": pd.Series([0, 1, None, 1, 0], dtype="int64[pyarrow]"),
+    "arrow float": pd.Series([0.0, 1.0, None, 1.0, 0.0], dtype="double[pyarrow]"),
+    "arrow boolean": pd.Series([False, True, None, True, False], dtype="bool[pyarrow]"),
+    "arrow text": pd.Series(["0", "1", None, "1", "0"], dtype="string[pyarrow]"),
     "ordered category": pd.Series(pd.Categorical([0, 1, None, 1, 0], categories=[0, 1], ordered=True)),
 }
 
@@ -56,7 +63,47 @@ def test_every_type_of_column_is_imputed_in_its_own_type(kind):
     assert filled["A"][2] in set(data["A"].dropna())
 
 
+def test_a_nan_beside_the_mark_of_an_arrow_column_is_missing():
+    column = pd.Series(pd.arrays.ArrowExtensionArray(pyarrow.array([0.0, 1.0, np.nan, None, 0.0])))
+    data = pd.DataFrame({"A": column, "B": [1, 0, 1, 0, 0]})
+    found = fit(data)
+    assert found.state_names_["A"] == [0, 1]
+    assert found.reduction_.n_missing_cells == 2
+    filled = found.impute(data)["A"]
+    assert set(filled) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(pd.to_datetime(["2020-01-01", None, "2021-01-01"])),
+        pd.Series(pd.cut([1.0, np.nan, 7.0], [0, 5, 10])),
+        pd.Series([decimal.Decimal("0.1"), None, decimal.Decimal("0.2")], dtype=object),
+        pd.Series([frozenset("a"), None, frozenset("b")], dtype=object),
+    ],
+    ids=["datetime", "interval", "decimal", "frozenset"],
+)
+def test_states_of_any_hashable_kind(column):
+    data = pd.DataFrame({"A": column, "B": [0, 1, 1]})
+    found = fit(data)
+    assert found.parameters_[0].variable_card == 2
+    assert found.reduction_.n_missing_cells == 1
+    assert not found.impute(data)["A"].isna().any()
+
+
 class TestStateNames:
+    @pytest.mark.parametrize("kind", [tuple, np.array, pd.Index, pd.Series, pd.array])
+    def test_any_kind_of_list(self, kind):
+        found = fit(pd.DataFrame({"A": [1, 2], "B": [0, 1]}), state_names={"A": kind([2, 1, 3])})
+        assert found.state_names_["A"] == [2, 1, 3]
+        assert [type(state) for state in found.state_names_["A"]] == [int] * 3
+
+    def test_float32_states_are_the_decimals_that_they_show(self):
+        data = pd.DataFrame({"A": np.array([0.1, 0.2], dtype="float32"), "B": [0, 1]})
+        found = fit(data)
+        assert found.state_names_["A"] == [0.1, 0.2]
+        assert np.isfinite(found.score(pd.DataFrame({"A": [0.1], "B": [0]})))
+
     def test_inferred_sorted_and_plain(self):
         found = fit(pd.DataFrame({"A": [2.0, np.nan, 1.0], "B": ["y", "x", None]}))
         assert found.state_names_ == {"A": [1, 2], "B": ["x", "y"]}
@@ -98,6 +145,30 @@ class TestStateNames:
         assert found.state_names_["A"] == [(0, 1), (1, 1)]
         assert found.impute(data)["A"][2] == (1, 1)
         assert list(found.predict_proba(data)["A"].columns) == [(0, 1), (1, 1)]
+
+
+class TestRefitting:
+    """A model carries the CPDs of its last fit; they must not stand in the way of the next."""
+
+    data = pd.DataFrame({"X": [0, 1, 1, 0, None], "Y": [0, 1, 1, None, 1]})
+
+    def test_with_another_latent_card(self):
+        model = DiscreteBayesianNetwork([("H", "X"), ("H", "Y")], latents={"H"})
+        for card in (2, 3, 2):
+            model.fit(self.data, estimator=WeightedEM(latent_card={"H": card}, n_init=1, seed=0))
+            assert model.get_cpds("H").variable_card == card
+        assert model.check_model()
+
+    def test_the_names_of_a_latents_states_stay(self):
+        model = DiscreteBayesianNetwork([("H", "X"), ("H", "Y")], latents={"H"})
+        model.fit(self.data, estimator=WeightedEM(state_names={"H": ["low", "high"]}, n_init=1, seed=0))
+        model.fit(self.data, estimator=WeightedEM(latent_card={"H": 2}, n_init=1, seed=0))
+        assert model.get_cpds("H").state_names["H"] == ["low", "high"]
+
+    def test_a_latent_card_of_an_observed_variable_is_noted(self, caplog):
+        with caplog.at_level(logging.INFO):
+            fit(pd.DataFrame({"A": [0, 1], "B": [0, 1]}), latent_card={"A": 3})
+        assert "latent_card names ['A'], which have data: ignored" in caplog.text
 
 
 class TestLatents:
@@ -222,6 +293,24 @@ class TestWeights:
     def test_any_kind_of_array(self, kind):
         assert fit(self.data, weight=kind([0.5, 1.5, 2, 1])).reduction_.total_weight == 5
 
+    def test_cells_of_zero_weight_rows_do_not_count(self):
+        data = pd.DataFrame({"A": [0, 1, "unknown"], "B": [0, 1, 1]})
+        found = fit(data, weight=[1, 1, 0])
+        assert found.state_names_["A"] == [0, 1]
+
+    def test_weights_that_look_like_shares_are_noted(self, caplog):
+        with caplog.at_level(logging.WARNING):
+            fit(self.data, weight=[0.01, 0.01, 0.02, 0.01])
+        assert "The weights of 4 rows add up to 0.05. Weights are numbers of records" in caplog.text
+
+    @pytest.mark.parametrize(
+        "weight",
+        [pd.array([1, 2, 3, 4], dtype="Int64"), np.array([1, 2, 3, 4], dtype=object), [True, False, True, True]],
+        ids=["nullable", "object", "boolean"],
+    )
+    def test_any_type_of_number(self, weight):
+        assert fit(self.data, weight=weight).reduction_.total_weight == sum(weight)
+
     def test_zero_weight_rows_are_counted(self):
         found = fit(self.data, weight=[1, 0, 1, 1])
         assert found.reduction_.n_zero_weight == 1
@@ -243,4 +332,4 @@ def test_reduction_accounts_for_everything():
     found = fit(data, weight=[1, 1, 1, 1, 0])
     reduction = found.reduction_
     assert reduction[:6] == (5, 1, 4.0, 2, 2, 2)
-    assert reduction.engine == {"n_local_problems": 1, "n_elimination_steps": 1, "n_table_cells": 2}
+    assert reduction.engine == {"n_local_problems": 1, "n_elimination_steps": 1, "n_table_cells": 1}

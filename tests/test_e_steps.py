@@ -11,9 +11,10 @@ from problems import ProblemCase, brute_force, cases, random_parameters, sample_
 import pgmpy_em_ext.e_step
 from pgmpy_em_ext import EStep, ExactEStep, ImpossibleEvidenceError, MemoryBudgetError
 from pgmpy_em_ext.e_step.exact import compile as compile_module
+from pgmpy_em_ext.e_step.exact import order as order_module
 from pgmpy_em_ext.e_step.exact.compile import barren, compile_evidence
 from pgmpy_em_ext.e_step.exact.engine import ExactPlan
-from pgmpy_em_ext.e_step.exact.order import elimination_order
+from pgmpy_em_ext.e_step.exact.order import elimination_order, moral_graph
 from pgmpy_em_ext.e_step.exact.sweep import beliefs, forward
 from pgmpy_em_ext.network import build_network
 from pgmpy_em_ext.reduction import merge, reduce_rows, to_evidence
@@ -139,7 +140,6 @@ def test_chunks_do_not_change_a_bit(case, cut):
     )
     whole = to_evidence(reduce_rows(rows))
     for merged in (merge(left, right), merge(right, left)):
-        assert merged.n_rows == len(case.codes)
         for expected, found in zip(whole, to_evidence(merged), strict=True):
             np.testing.assert_array_equal(found, expected)
 
@@ -255,14 +255,20 @@ class TestImpossibleEvidence:
         assert caught.value.row == 1
 
     @given(case=cases(), seed=st.integers(0, 9))
-    def test_never_a_nan(self, case, seed):
+    def test_an_answer_or_the_error_and_never_a_nan(self, case, seed):
         parameters = random_parameters(case.network, np.random.default_rng(seed), zero_share=0.5)
-        try:
-            found = statistics(ExactEStep(), case, parameters)
-        except ImpossibleEvidenceError:
+        found = {}
+        for name in ("enumeration", "exact"):
+            try:
+                found[name] = statistics(ENGINES[name], case, parameters)
+            except ImpossibleEvidenceError as error:
+                found[name] = error
+        if isinstance(found["enumeration"], ImpossibleEvidenceError):
+            assert isinstance(found["exact"], ImpossibleEvidenceError)
+            assert str(found["exact"]) == str(found["enumeration"])
             return
-        assert np.isfinite(found.counts).all()
-        assert np.isfinite(found.log_likelihood)
+        assert np.isfinite(found["exact"].counts).all()
+        assert found["exact"].log_likelihood == pytest.approx(found["enumeration"].log_likelihood, abs=1e-9)
 
 
 class TestManyFactors:
@@ -282,17 +288,62 @@ class TestManyFactors:
 
     def test_equals_enumeration(self, case):
         with_items_enumerated = ENGINES["enumeration"]
-        dense = case._replace(codes=np.where(case.codes[:, :1] < 0, case.codes, case.codes))
-        dense.codes[:, 1:] = np.maximum(dense.codes[:, 1:], 0)
+        items_observed = np.maximum(case.codes, 0)
+        items_observed[:, 0] = -1
+        dense = case._replace(codes=items_observed)
         expected = statistics(with_items_enumerated, dense)
         found = statistics(ExactEStep(), dense)
-        assert found.log_likelihood < -10_000  # the plain product would be exp(-600) or so a row
+        assert found.log_likelihood < 20 * -745  # exp(-745) is the smallest number above zero
         assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-12)
         np.testing.assert_allclose(found.counts, expected.counts, **TOLERANCE)
 
     def test_cost_grows_with_the_number_of_factors(self, case):
         graph = ExactEStep().prepare(case.network, case.evidence).graph
         assert graph.n_steps < 2 * 20 * 300 / (compile_module.MAX_INPUTS - 1)
+
+
+class TestTinyProbabilities:
+    """Parameters whose products leave the range of floating point."""
+
+    @pytest.mark.parametrize("exponent", [-30, -64, -66, -150, -290])
+    def test_five_of_them(self, exponent):
+        network = build_network(range(6), {i: [0] for i in range(1, 6)}, {i: [0, 1] for i in range(6)})
+        tiny = 10.0**exponent
+        parameters = np.concatenate([[0.5, 0.5], np.tile([tiny, 1 - tiny, 3 * tiny, 1 - 3 * tiny], 5)])
+        case = ProblemCase(network, parameters, np.array([[-1, 0, 0, 0, 0, 0], [-1, 1, 1, 1, 0, 1]]), np.ones(2))
+        expected, found = statistics(ENGINES["enumeration"], case), statistics(ExactEStep(), case)
+        np.testing.assert_allclose(found.counts, expected.counts, rtol=1e-12)
+        assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-13)
+
+    @given(case=cases(deterministic=False), exponent=st.sampled_from([-60, -120, -300]))
+    def test_anywhere(self, case, exponent):
+        rng = np.random.default_rng(0)
+        parameters = np.where(rng.random(len(case.parameters)) < 0.7, case.parameters * 10.0**exponent, case.parameters)
+        expected = statistics(ENGINES["enumeration"], case, parameters)
+        found = statistics(ExactEStep(prune_barren=False), case, parameters)
+        np.testing.assert_allclose(found.counts, expected.counts, rtol=1e-9, atol=1e-12)
+        assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-12)
+
+
+class TestEliminationOrder:
+    def test_a_tree_is_ordered_without_fill(self):
+        network = build_network(range(7), {i: [(i - 1) // 2] for i in range(1, 7)}, {i: [0, 1] for i in range(7)})
+        order = elimination_order(network)
+        neighbours = moral_graph(network)
+        for node in order:
+            assert len(neighbours[node]) <= 1
+            for other in neighbours[node]:
+                neighbours[other].discard(node)
+
+    def test_a_hub_is_scored_twice_and_not_for_each_leaf(self, monkeypatch):
+        calls = []
+        original = order_module._fill_cost
+        monkeypatch.setattr(order_module, "_fill_cost", lambda *args: calls.append(args[2]) or original(*args))
+        leaves = range(1, 300)
+        network = build_network(range(300), {i: [0] for i in leaves}, {i: [0, 1] for i in range(300)})
+        assert sorted(elimination_order(network)) == list(range(300))
+        assert calls.count(0) <= 3
+        assert len(calls) < 2 * 300
 
 
 class TestMemoryBudget:

@@ -1,5 +1,8 @@
 """Invariants of the whole algorithm: monotone, normalised, deterministic, equal to the complete-data estimators."""
 
+import warnings
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +14,7 @@ from pgmpy.parameter_estimator import DiscreteBayesianEstimator, DiscreteMLE
 from problems import brute_force, cases, random_parameters, sample_codes, to_frame, to_pgmpy
 from sklearn.exceptions import ConvergenceWarning
 
-from pgmpy_em_ext import BDeu, Dirichlet, ExactEStep, WeightedEM
+from pgmpy_em_ext import BDeu, Dirichlet, EnumerationEStep, ExactEStep, WeightedEM
 from pgmpy_em_ext.cpd_family.categorical import Categorical
 from pgmpy_em_ext.em import Problem, init, step
 from pgmpy_em_ext.monitor import StoppingRule, aitken_gap, has_fallen, stop_reason
@@ -20,7 +23,7 @@ from pgmpy_em_ext.network import build_network
 RULE = StoppingRule(tol=1e-3, atol=None, max_iter=1000, min_iter=0, deadline=None)
 
 
-def vector(network, cpds):
+def vector(cpds):
     """CPDs as a flat vector."""
     return np.concatenate([cpd.get_values().T.ravel() for cpd in cpds])
 
@@ -122,12 +125,12 @@ class TestPriors:
         gap = []
         for size in (1, 1e-2, 1e-4):
             smoothed = WeightedEM(prior=BDeu(size), tol=1e-10).fit(*holes)
-            gap.append(np.abs(vector(None, smoothed.parameters_) - vector(None, plain.parameters_)).max())
+            gap.append(np.abs(vector(smoothed.parameters_) - vector(plain.parameters_)).max())
         assert gap[0] > 10 * gap[1] > 100 * gap[2]
 
     def test_a_large_prior_tends_to_uniform(self, holes):
         heavy = WeightedEM(prior=BDeu(1e9), tol=1e-10).fit(*holes)
-        np.testing.assert_allclose(vector(None, heavy.parameters_), 0.5, atol=1e-6)
+        np.testing.assert_allclose(vector(heavy.parameters_), 0.5, atol=1e-6)
 
     def test_the_reported_objective_is_the_one_that_rises(self, holes):
         estimator = WeightedEM(prior="K2", tol=1e-8, init_cpds="random", seed=1).fit(*holes)
@@ -151,7 +154,7 @@ class TestFixedPoints:
         again = {cpd.variable: cpd for cpd in first.parameters_}
         with pytest.warns(ConvergenceWarning, match="max_iter=1 "):
             second = WeightedEM(init_cpds=again, max_iter=1).fit(model, data)
-        np.testing.assert_allclose(vector(None, second.parameters_), vector(None, first.parameters_), atol=1e-6)
+        np.testing.assert_allclose(vector(second.parameters_), vector(first.parameters_), atol=1e-6)
 
     def test_all_starts_reach_the_same_unimodal_maximum(self, holes):
         objectives = [
@@ -165,7 +168,7 @@ class TestFixedPoints:
         full = WeightedEM(tol=1e-11, e_step=ExactEStep(prune_barren=False)).fit(*holes)
         assert pruned.n_iter_ < full.n_iter_
         assert pruned.objective_ == pytest.approx(full.objective_, abs=1e-9)
-        np.testing.assert_allclose(vector(None, pruned.parameters_), vector(None, full.parameters_), atol=1e-5)
+        np.testing.assert_allclose(vector(pruned.parameters_), vector(full.parameters_), atol=1e-5)
 
     def test_ten_thousand_steps_on_a_deterministic_cpd(self):
         model = DiscreteBayesianNetwork([("H", "X"), ("H", "Y")], latents={"H"})
@@ -181,16 +184,20 @@ class TestFixedPoints:
             estimator = WeightedEM(init_cpds=start, tol=0, max_iter=10_000).fit(model, data)
         assert estimator.n_iter_ == 10_000
         assert np.isfinite(estimator.history_).all()
-        assert np.isfinite(vector(None, estimator.parameters_)).all()
+        assert np.isfinite(vector(estimator.parameters_)).all()
         np.testing.assert_array_equal(estimator.parameters_[1].get_values(), copy)
 
-    def test_true_parameters_of_complete_data_are_left_in_one_step(self):
+    def test_complete_data_needs_one_step_from_anywhere_even_from_its_maximum(self):
         network, codes = _student()
         data = to_frame(network, codes)
-        model = to_pgmpy(network)
-        estimator = WeightedEM(tol=1e-9).fit(model, data)
-        assert estimator.n_iter_ == 1
-        assert estimator.status_ == "converged"
+        first = WeightedEM(init_cpds="random", seed=0).fit(to_pgmpy(network), data)
+        assert first.n_iter_ == 1
+        assert first.status_ == "converged"
+        maximum = {cpd.variable: cpd for cpd in first.parameters_}
+        again = WeightedEM(init_cpds=maximum).fit(to_pgmpy(network), data)
+        assert again.n_iter_ == 1
+        np.testing.assert_allclose(vector(again.parameters_), vector(first.parameters_), rtol=1e-14)
+        assert again.history_[1] == pytest.approx(again.history_[0], rel=1e-14)
 
 
 def _student():
@@ -320,7 +327,7 @@ class TestStopping:
         assert loose.n_iter_ < tight.n_iter_
         with pytest.warns(ConvergenceWarning):
             before = WeightedEM(tol=0, max_iter=tight.n_iter_ - 1).fit(*holes)
-        change = np.abs(vector(None, tight.parameters_) - vector(None, before.parameters_)).max()
+        change = np.abs(vector(tight.parameters_) - vector(before.parameters_)).max()
         assert change <= 1e-8
 
     def test_the_true_gap_after_stopping_is_within_three_tol(self, holes):
@@ -329,26 +336,70 @@ class TestStopping:
             stopped = WeightedEM(tol=tol, init_cpds="random", seed=0).fit(*holes).objective_
             assert limit - stopped <= 3 * tol
 
-    def test_a_fall_is_noticed(self):
+    def test_a_fall_is_noticed_and_is_no_convergence(self):
         assert has_fallen([-1.0, -1.1])
+        assert aitken_gap([-1.0, -1.1]) == np.inf
         assert not has_fallen([-1.0, -1.0 - 1e-12])
+        assert aitken_gap([-1.0, -1.0 - 1e-12]) == 0
 
-    def test_a_fall_under_an_exact_engine_warns(self, holes):
+    def test_rounding_grows_with_the_weights(self):
+        assert has_fallen([-20.0, -20.0 - 1e-6])
+        assert not has_fallen([-20.0, -20.0 - 1e-6], total_weight=1e9)
+
+    def test_a_fall_under_an_exact_engine_warns_and_the_best_is_returned(self, holes):
         class Wrong(ExactEStep):
-            """Adds a constant that sinks."""
+            """Loses more than EM gains, from its fourth call on."""
 
-            calls = 0
+            def __init__(self):
+                self.n_calls = 0
+                super().__init__()
 
             def expected_statistics(self, plan, parameters):
-                Wrong.calls += 1
+                self.n_calls += 1
                 found = super().expected_statistics(plan, parameters)
-                return found._replace(log_likelihood=found.log_likelihood - 50 * Wrong.calls)
+                loss = 50 * max(self.n_calls - 3, 0)
+                return found._replace(log_likelihood=found.log_likelihood - loss)
 
         with (
-            pytest.warns(UserWarning, match="the objective fell at step 1"),
-            pytest.warns(ConvergenceWarning, match="max_iter=2 "),
+            pytest.warns(UserWarning, match="the objective fell at step 3"),
+            pytest.warns(ConvergenceWarning, match="max_iter=50 "),
         ):
-            WeightedEM(e_step=Wrong(), max_iter=2, init_cpds="available_case").fit(*holes)
+            estimator = WeightedEM(e_step=Wrong(), max_iter=50, init_cpds="available_case").fit(*holes)
+        assert not estimator.converged_
+        assert estimator.objective_ == max(estimator.history_) == estimator.history_[2]
+
+    def test_a_noisy_engine_that_falls_does_not_converge_by_it(self, holes):
+        class Sinking(ExactEStep):
+            """Says that it is not exact, and loses 50 nats a step."""
+
+            _tags: ClassVar = {"exact": False}
+            n_calls = 0
+
+            def expected_statistics(self, plan, parameters):
+                Sinking.n_calls += 1
+                found = super().expected_statistics(plan, parameters)
+                return found._replace(log_likelihood=found.log_likelihood - 50 * Sinking.n_calls)
+
+        with pytest.warns(ConvergenceWarning, match="max_iter=20 "):
+            assert not WeightedEM(e_step=Sinking(), max_iter=20).fit(*holes).converged_
+
+    def test_huge_weights_raise_no_false_alarm(self):
+        model = DiscreteBayesianNetwork([("H", "X"), ("H", "Y")], latents={"H"})
+        data = pd.DataFrame({"X": [0, 1, 0], "Y": [0, 1, 0]})
+        estimator = WeightedEM(seed=0, n_init=3).fit(model, data, [1e9, 1.0, 1e9])
+        assert estimator.converged_
+
+    def test_the_true_gap_with_a_latent_and_a_slow_tail(self):
+        rng = np.random.default_rng(3)
+        cause = rng.integers(0, 2, 200)
+        data = pd.DataFrame({item: (cause + (rng.random(200) < 0.3)) % 2 for item in "XYZ"})
+        model = DiscreteBayesianNetwork([("H", item) for item in "XYZ"], latents={"H"})
+        settings = {"seed": 1, "n_init": 1, "max_iter": 100_000}
+        limit = WeightedEM(tol=1e-10, **settings).fit(model, data)
+        for tol in (1e-2, 1e-3, 1e-4):
+            stopped = WeightedEM(tol=tol, **settings).fit(model, data)
+            assert stopped.n_iter_ < limit.n_iter_
+            assert limit.objective_ - stopped.objective_ <= 3 * tol
 
 
 def test_a_start_of_prior_density_zero_is_left_and_never_nan(holes):
@@ -359,3 +410,40 @@ def test_a_start_of_prior_density_zero_is_left_and_never_nan(holes):
     assert np.isfinite(estimator.history_[1:]).all()
     assert estimator.converged_
     assert estimator.parameters_[0].get_values()[2, 0] > 0
+
+
+@given(
+    case=cases(max_nodes=5, max_card=3),
+    latents=st.sets(st.integers(0, 4), max_size=2),
+    fixed=st.sets(st.integers(0, 4), max_size=2),
+    prior=st.sampled_from([None, "K2", "BDeu", Dirichlet({0: 0.5})]),
+    init=st.sampled_from(["model", "random", "prior", None]),
+)
+def test_whole_fits_agree_across_engines(case, latents, fixed, prior, init):
+    """Latents, fixed CPDs, priors and starts at random, through the estimator itself."""
+    codes = case.codes.copy()
+    names = [name for name in case.network.names if name in latents]
+    codes[:, names] = -1
+    model = to_pgmpy(case.network, case.parameters, latents=names)
+    states = {name: list(values) for name, values in zip(case.network.names, case.network.state_names, strict=True)}
+    settings = {"state_names": states, "seed": 0, "n_init": 1, "tol": 0, "max_iter": 6, "prior": prior}
+    settings |= {"init_cpds": init, "fixed_cpds": [name for name in case.network.names if name in fixed]}
+    fits = []
+    for engine in (ExactEStep(prune_barren=False), EnumerationEStep(), ExactEStep()):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # out of iterations, and perhaps a saddle
+            fits.append(WeightedEM(e_step=engine, **settings).fit(model, to_frame(case.network, codes), case.weight))
+    np.testing.assert_allclose(fits[0].history_, fits[1].history_, rtol=1e-9, atol=1e-9)
+    for estimator in fits:
+        history = np.array(estimator.history_)
+        finite = history[np.isfinite(history)]
+        assert (np.diff(finite) >= -1e-10 * (1 + np.abs(finite[1:]))).all()
+        total = estimator.score_samples(to_frame(case.network, codes)) @ case.weight
+        assert total == pytest.approx(estimator.log_likelihood_, rel=1e-9, abs=1e-9)
+        for cpd in estimator.parameters_:
+            np.testing.assert_allclose(cpd.get_values().sum(axis=0), 1, rtol=1e-12)
+            if cpd.variable in fixed:
+                np.testing.assert_allclose(cpd.get_values(), model.get_cpds(cpd.variable).get_values(), rtol=1e-12)
+        fitted = to_pgmpy(case.network)
+        fitted.add_cpds(*estimator.parameters_)
+        assert fitted.check_model()

@@ -3,6 +3,7 @@
 import networkx as nx
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 from pgmpy.base import DAG
 from pgmpy.factors.discrete import TabularCPD
@@ -19,6 +20,7 @@ from pgmpy_em_ext import (
     MemoryBudgetError,
     WeightedEM,
 )
+from pgmpy_em_ext.initializer import NearestNeighborStart
 
 DATA = pd.DataFrame({"A": [0, 1, 1, None], "B": [0, 1, None, 1]})
 NAMES = {"A": [0, 1], "B": [0, 1]}
@@ -71,6 +73,16 @@ class TestModel:
             r"node 'B' has no column in the data and is not latent.*model.latents = \{\.\.\., 'B'\}", data=DATA[["A"]]
         )
 
+    def test_a_cpd_that_no_memory_holds(self):
+        parents = [f"P{number}" for number in range(70)]
+        model = DiscreteBayesianNetwork([(parent, "A") for parent in parents])
+        data = pd.DataFrame(np.zeros((2, 71), dtype=int), columns=[*parents, "A"])
+        states = {name: [0, 1] for name in [*parents, "A"]}
+        message = (
+            r"the CPD of 'A' given \['P0', .* has 2,361,183,241,434,822,606,848 entries, more than the 134,217,728"
+        )
+        refuse(message, MemoryBudgetError, model=model, data=data, state_names=states)
+
     def test_a_node_of_a_dag_without_a_column(self):
         refuse("node 'B' has no column", model=DAG([("A", "B")]), data=DATA[["A"]])
 
@@ -86,6 +98,14 @@ class TestData:
     def test_duplicated_columns(self):
         data = pd.concat([DATA, DATA[["B"]]], axis=1)
         refuse(r"data has several columns named \['B'\]; keep one", data=data)
+
+    def test_columns_of_several_levels_have_no_single_names(self):
+        data = DATA.set_axis(pd.MultiIndex.from_product([["A", "B"], ["x"]])[:2], axis=1)
+        refuse("node 'A' has no column", data=data)
+
+    def test_unhashable_cell_in_an_arrow_column(self):
+        lists = pd.Series([[0], [1], [0]], dtype=pd.ArrowDtype(pyarrow.list_(pyarrow.int64())))
+        refuse("column 'A', row 0 .* not hashable", data=pd.DataFrame({"A": lists, "B": [0, 1, 1]}))
 
     def test_unhashable_cell(self):
         data = pd.DataFrame({"A": pd.Series([0, [1, 2], 1], dtype=object), "B": [0, 1, 1]})
@@ -103,7 +123,7 @@ class TestData:
     def test_a_state_that_the_model_lacks(self):
         model = chain()
         model.add_cpds(cpd("A", [[0.5], [0.5]], states={"A": ["x", "y"]}))
-        refuse("column 'A', row 0 .* the state 0.0 is not among .*'x', 'y'.* by the model's CPDs", model=model)
+        refuse("column 'A', row 0 .* the state 0 is not among .*'x', 'y'.* by the model's CPDs", model=model)
 
     def test_a_latent_that_has_data(self):
         refuse("'A' is declared latent, but its column has data.*model.latents", model=chain(["A"]))
@@ -121,10 +141,17 @@ class TestWeights:
             ([1, 2, 3, np.inf], r"finite and >= 0. Got: inf in row 3 \(counting from 0\)"),
             ([0, 0, 0, 0], "zero for every row; at least one must be positive"),
             (["a", "b", "c", "d"], "sample_weight must be numbers, one for each row"),
+            ([1e308] * 4, "sample_weight adds up to more than a number can hold"),
+            (pd.Series([1, 2, 3, 4], index=[3, 2, 1, 0]), "the data's index in another order.*sample_weight.loc"),
         ],
     )
     def test_weights(self, weight, message):
         refuse(message, weight=weight)
+
+    def test_a_series_with_an_unrelated_index_goes_by_position(self):
+        weight = pd.Series([1, 2, 3, 4], index=list("uvwx"))
+        with pytest.raises(AssertionError, match="an E-step was prepared"):
+            WeightedEM().fit(chain(), DATA, weight)
 
 
 class TestStates:
@@ -146,28 +173,41 @@ class TestStates:
             state_names={"A": ["u", "v"]},
         )
 
-    def test_latent_card_in_conflict_with_the_model(self):
-        model = chain(["A"])
-        model.add_cpds(cpd("A", [[0.5], [0.5]]))
+    def test_latent_card_in_conflict_with_a_given_cpd(self):
         refuse(
-            "latent_card says 3 states for 'A', but 2 come from the model's CPDs",
+            "latent_card says 3 states for 'A', but 2 come from init_cpds",
+            model=chain(["A"]),
+            data=DATA[["B"]],
+            latent_card={"A": 3},
+            init_cpds={"A": cpd("A", [[0.5], [0.5]])},
+        )
+
+    def test_latent_card_in_conflict_with_the_models_cpds_as_start(self):
+        model = chain(["A"])
+        model.add_cpds(cpd("A", [[0.5], [0.5]]), cpd("B", [[0.5, 0.4], [0.5, 0.6]], ["A"]))
+        refuse(
+            "the model: the CPD of 'A' has shape .* with 2 states of 'A'; there are 3",
             model=model,
             data=DATA[["B"]],
             latent_card={"A": 3},
+            init_cpds="model",
         )
 
     @pytest.mark.parametrize("argument", ["state_names", "latent_card"])
     def test_kind(self, argument):
         refuse(f"{argument} must be a dict, or None. Got: list", TypeError, **{argument: ["A"]})
 
-    @pytest.mark.parametrize("states", [[], "yes", 2])
+    @pytest.mark.parametrize("states", [[], "yes", 2, {0, 1}, np.array([])])
     def test_no_list(self, states):
         refuse("the states of 'A' by state_names must be a non-empty list", state_names={"A": states})
 
     def test_repeated(self):
         refuse(r"the states of 'A' by state_names must differ. Got: \[0, 1, 1\]", state_names={"A": [0, 1, 1]})
 
-    @pytest.mark.parametrize("missing", [None, np.nan])
+    def test_unhashable(self):
+        refuse(r"the states of 'A' by state_names must be texts, numbers or tuples", state_names={"A": [[0], [1]]})
+
+    @pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
     def test_missing_is_no_state(self, missing):
         refuse("the states of 'A' by state_names hold a missing value", state_names={"A": [0, 1, missing]})
 
@@ -226,6 +266,9 @@ class TestGivenCPDs:
 
     def test_fixed_without_a_cpd(self):
         refuse("fixed_cpds names 'A', but neither init_cpds nor the model has its CPD", fixed_cpds=["A"])
+
+    def test_fixed_names_that_cannot_be_variables(self):
+        refuse(r"fixed_cpds names \['A'\], which cannot be a variable", TypeError, fixed_cpds=[["A"]])
 
     @pytest.mark.parametrize("given", ["A", 3])
     def test_fixed_of_another_kind(self, given):
@@ -291,9 +334,12 @@ class TestPriors:
     def test_pseudo_counts_of_a_variable(self):
         refuse("pseudo_counts of 'A' must be a finite number >= 0. Got: -2", prior={"A": -2})
 
-    @pytest.mark.parametrize("value", [-1.0, np.nan])
+    @pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])
     def test_pseudo_counts_in_a_table(self, value):
-        refuse("pseudo_counts of 'A' must be finite numbers >= 0", prior={"A": [[1], [value]]})
+        refuse(f"pseudo_counts of 'A' must be finite numbers >= 0. Got: {value}.", prior={"A": [[1], [value]]})
+
+    def test_pseudo_counts_that_overflow(self):
+        refuse("the prior's pseudo counts add up to more than a number can hold", prior=Dirichlet(1e308))
 
     def test_shape(self):
         refuse(
@@ -374,6 +420,17 @@ class TestInference:
         message = r"memory budget of 10 bytes: .* with a table of 2 cells over \['A'\].*ExactEStep\(memory_budget"
         refuse(message, MemoryBudgetError, e_step=ExactEStep(memory_budget=10))
 
+    @pytest.mark.parametrize("budget", ["4GB", None, 1.5])
+    def test_a_memory_budget_that_is_no_number(self, budget):
+        refuse("memory_budget must be an integer >= 1. Got: ", TypeError, e_step=ExactEStep(memory_budget=budget))
+
+    def test_no_completions(self):
+        message = "max_completions must be an integer >= 1. Got: 0."
+        refuse(message, e_step=EnumerationEStep(max_completions=0))
+
+    def test_no_donors(self):
+        refuse("max_donors must be an integer >= 1. Got: -1.", init_cpds=NearestNeighborStart(max_donors=-1))
+
     def test_too_many_completions(self):
         data = pd.DataFrame({"A": [0, None], "B": [1, None]})
         message = r"row 1 \(counting from 0\) has 4 completions over \['A', 'B'\], more than max_completions=3"
@@ -406,6 +463,18 @@ class TestAfterTheFit:
     def test_an_unknown_state(self, fitted):
         with pytest.raises(ValueError, match=r"column 'A', row 0 .* the state 7 is not among \[0, 1\]"):
             fitted.score(pd.DataFrame({"A": [7], "B": [0]}))
+
+    @pytest.mark.parametrize(("seed", "error"), [(-1, ValueError), ("x", TypeError)])
+    def test_a_seed_of_draws(self, fitted, seed, error):
+        with pytest.raises(error, match=r"seed must be an integer >= 0, or None. Got: "):
+            fitted.impute(DATA, how="sample", seed=seed)
+
+    def test_a_variable_named_as_the_weights_of_completions(self):
+        model = DiscreteBayesianNetwork()
+        model.add_node("_weight")
+        data = pd.DataFrame({"_weight": [0, 1]})
+        with pytest.raises(ValueError, match="complete adds a column '_weight', but a variable has that name"):
+            WeightedEM().fit(model, data).complete(data)
 
     def test_an_unknown_way_to_impute(self, fitted):
         with pytest.raises(ValueError, match=r"how must be 'mode' or 'sample'. Got: 'mean'"):

@@ -2,6 +2,7 @@
 
 import time
 
+import joblib
 import numpy as np
 import pandas as pd
 import pgmpy
@@ -41,6 +42,13 @@ class TestBestOfN:
         assert len(objectives) == 10
         assert estimator.objective_ == max(objectives) == max(estimator.history_)
         assert max(objectives) - min(objectives) > 1
+
+    def test_a_surrounding_process_backend_is_not_used(self, model, data):
+        seen = []
+        with joblib.parallel_config("loky"):
+            estimator = WeightedEM(n_jobs=2, n_init=2, seed=0, callback=seen.append).fit(model, data)
+        assert {iteration.run for iteration in seen} == {0, 1}
+        assert bits(estimator) == bits(WeightedEM(n_init=2, seed=0).fit(model, data))
 
     @pytest.mark.parametrize("n_jobs", [2, -1])
     def test_any_number_of_workers_gives_the_same_bits(self, model, data, n_jobs):
@@ -124,9 +132,7 @@ class TestCallback:
 
 class TestMaxTime:
     def test_the_best_so_far_is_returned(self, model, data):
-        message = (
-            r"EM was stopped by max_time=0.2 seconds after \d+ steps; the best so far is returned\. \d of the runs"
-        )
+        message = r"max_time=0\.2 seconds have passed: of 10 runs 1 were cut short and 9 not begun\. The best so far"
         with pytest.warns(ConvergenceWarning, match=message):
             estimator = WeightedEM(
                 seed=0, max_time=0.2, tol=0, max_iter=10**6, callback=lambda _: time.sleep(0.01)
@@ -134,6 +140,19 @@ class TestMaxTime:
         assert estimator.status_ == "max_time"
         assert 0 < len(estimator.restarts_) < 10
         assert estimator.objective_ > estimator.history_[0]
+
+    def test_a_cut_run_is_said_even_when_an_earlier_one_is_best(self, model, data):
+        def slow(iteration):
+            if iteration.run == 1:
+                time.sleep(0.3)
+
+        with pytest.warns(ConvergenceWarning, match="of 2 runs 1 were cut short and 0 not begun"):
+            estimator = WeightedEM(seed=0, n_init=2, max_time=0.6, callback=slow).fit(model, data)
+        assert [record.status for record in estimator.restarts_] == ["converged", "max_time"]
+
+    def test_a_callback_that_stops_is_not_taken_for_the_clock(self, model, data):
+        estimator = WeightedEM(seed=0, max_time=3600, callback=lambda iteration: iteration.n_iter == 4)
+        assert estimator.fit(model, data).status_ == "callback"
 
     def test_a_tiny_limit_still_evaluates_the_start(self, model, data):
         with pytest.warns(ConvergenceWarning, match="max_time"):
@@ -198,6 +217,11 @@ class TestCheckpoint:
     def test_a_broken_file_is_refused(self, model, data, tmp_path):
         path = tmp_path / "fit.npz"
         path.write_text("not an archive")
+        self.refuse_broken(model, data, path)
+        path.write_bytes(b"")
+        self.refuse_broken(model, data, path)
+        with path.open("wb") as file:
+            np.save(file, np.ones(3))
         self.refuse_broken(model, data, path)
         WeightedEM(seed=0, n_init=1, checkpoint=tmp_path / "whole.npz").fit(model, data)
         path.write_bytes((tmp_path / "whole.npz").read_bytes()[:-40])

@@ -121,6 +121,17 @@ class TestDraws:
         drawn = [values[0, 0] for start in (one, other) for values in start.values()]
         assert len(set(drawn)) == 4
 
+    def test_the_order_of_the_nodes_does_not_matter(self, data):
+        one, other = DiscreteBayesianNetwork(), DiscreteBayesianNetwork()
+        one.add_nodes_from("ABX")
+        other.add_nodes_from("XBA")
+        for network in (one, other):
+            network.add_edges_from([("A", "B"), ("B", "X")])
+        data = data.assign(X=[0, 1] * 4)
+        first, second = start_of(one, data, "random", seed=3), start_of(other, data, "random", seed=3)
+        for name in first:
+            np.testing.assert_array_equal(first[name], second[name])
+
     def test_without_a_seed_every_fit_differs(self, model, data):
         one, other = start_of(model, data, "random"), start_of(model, data, "random")
         assert (one["A"] != other["A"]).any()
@@ -205,6 +216,46 @@ class TestFixed:
         estimator = WeightedEM(fixed_cpds=fixed, state_names=NAMES).fit(model, data)
         assert estimator.unidentified_rows_ == []
         np.testing.assert_array_equal(estimator.parameters_[1].get_values()[:, 1], [0.2, 0.8])
+
+
+class TestUnlinked:
+    """A variable that is observed, but never together with its children: a latent in effect."""
+
+    model = DiscreteBayesianNetwork([("A", item) for item in "BCDE"])
+
+    @pytest.fixture
+    def joined(self):
+        """Two surveys: the first asked A only, the second all but A."""
+        rng = np.random.default_rng(0)
+        cause = rng.integers(0, 2, 1000)
+        frame = pd.DataFrame({"A": cause.astype(float)})
+        for item in "BCDE":
+            frame[item] = np.where(rng.random(1000) < 0.15, 1 - cause, cause).astype(float)
+        frame.loc[:99, list("BCDE")] = np.nan
+        frame.loc[100:, "A"] = np.nan
+        return frame
+
+    @pytest.mark.parametrize("start", [None, "available_case", "complete_case"])
+    def test_the_default_start_is_no_saddle(self, joined, start):
+        estimator = WeightedEM(init_cpds=start, seed=0).fit(self.model, joined)
+        drawn = WeightedEM(init_cpds="random", seed=0, n_init=10).fit(self.model, joined)
+        assert estimator.objective_ == pytest.approx(drawn.objective_, abs=0.01)
+        assert len(estimator.restarts_) == 10
+
+    def test_a_uniform_start_warns(self, joined):
+        with pytest.warns(UserWarning, match=r"saddle point: it is symmetric in states of the latent \['A'\]"):
+            WeightedEM(init_cpds="uniform").fit(self.model, joined)
+
+    @pytest.mark.parametrize("start", [None, "marginal_mode", "nearest_neighbor"])
+    def test_rows_of_weight_zero_are_deleted(self, joined, start):
+        weight = np.ones(1000)
+        weight[:100] = 0
+        kept = joined.iloc[100:]
+        one = WeightedEM(init_cpds=start, seed=0).fit(self.model, joined, weight)
+        other = WeightedEM(init_cpds=start, seed=0).fit(self.model, kept)
+        assert one.objective_ == other.objective_
+        assert one.reduction_.promoted_latents == ("A",)
+        assert one.reduction_.n_zero_weight == 100
 
 
 class TestSaddles:

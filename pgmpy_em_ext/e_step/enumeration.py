@@ -4,6 +4,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext.checks import check_integer
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.impossible import impossible_evidence
 from pgmpy_em_ext.exceptions import MemoryBudgetError
@@ -133,6 +134,7 @@ class EnumerationEStep(EStep):
 
     def prepare(self, network: Network, evidence: Evidence) -> EnumerationPlan:
         """Cut the evidence into batches; see `EStep.prepare`."""
+        check_integer("max_completions", self.max_completions, low=1)
         batches = completion_batches(network, evidence.codes, self.max_completions, evidence.first_row)
         return EnumerationPlan(network, evidence, tuple(batches))
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pgmpy_em_ext.e_step.exact.graph import EliminationGraph, Group, Scope
+from pgmpy_em_ext.packing import ranges
 from pgmpy_em_ext.types import FloatArray, IntArray
 
 
@@ -37,12 +38,6 @@ class StepBlock(NamedTuple):
     slot: IntArray
 
 
-def _ranges(starts: IntArray, lengths: IntArray) -> IntArray:
-    """Concatenate the integer ranges [start, start + length)."""
-    ends = np.cumsum(lengths)
-    return np.repeat(starts - (ends - lengths), lengths) + np.arange(ends[-1])
-
-
 class _Merged(NamedTuple):
     """All blocks with equally many inputs and states, their steps sorted by level."""
 
@@ -62,7 +57,7 @@ def _merge(blocks: list[StepBlock]) -> _Merged:
     level = np.concatenate([block.level for block in blocks])
     by_level = np.argsort(level, kind="stable")
     start = np.cumsum(size) - size
-    columns = _ranges(start[by_level], size[by_level])
+    columns = ranges(start[by_level], size[by_level])
     return _Merged(
         inputs=np.concatenate([block.inputs for block in blocks], axis=2)[:, :, columns],
         size=size[by_level],
@@ -116,7 +111,7 @@ def assemble(
     placed, position = [], n_cells
     for level, group, slot in leveled:
         end = position + int(group.size.sum())
-        final[_ranges(slot, group.size)] = np.arange(position, end)
+        final[ranges(slot, group.size)] = np.arange(position, end)
         inputs = group.inputs
         if level > 1:
             inputs = np.where(inputs < n_cells, inputs, final[np.maximum(inputs - n_cells, 0)])

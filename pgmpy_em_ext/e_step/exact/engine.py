@@ -4,6 +4,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext.checks import check_integer
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.exact.compile import compile_evidence
 from pgmpy_em_ext.e_step.exact.graph import EliminationGraph
@@ -79,6 +80,7 @@ class ExactEStep(EStep):
 
     def prepare(self, network: Network, evidence: Evidence) -> ExactPlan:
         """Compile the evidence; see `EStep.prepare`."""
+        check_integer("memory_budget", self.memory_budget, low=1)
         graph = compile_evidence(
             network,
             evidence,
@@ -93,12 +95,13 @@ class ExactEStep(EStep):
         base = plan.graph.base_counts
         counted = base > 0
         forward_pass = forward(plan.graph, parameters)
-        if forward_pass is None or not parameters[counted].all():
+        log_likelihood = 0.0
+        for group, log_scale in zip(plan.graph.groups, forward_pass.log_scales, strict=True):
+            log_likelihood += float(group.weight @ log_scale)
+        if log_likelihood == -np.inf or not parameters[counted].all():
             impossible = first_impossible_rows(plan.network, parameters, plan.evidence, self.memory_budget)
             raise impossible_evidence(plan.network, plan.evidence, parameters, impossible)
-        log_likelihood = float(base[counted] @ np.log(parameters[counted]))
-        for group, scale in zip(plan.graph.groups, forward_pass.scales, strict=True):
-            log_likelihood += float(group.weight @ np.log(scale))
+        log_likelihood += float(base[counted] @ np.log(parameters[counted]))
         return ExpectedStatistics(reverse(plan.graph, forward_pass), log_likelihood)
 
     def summary(self, plan: ExactPlan) -> dict[str, int]:

@@ -4,7 +4,7 @@ The graph is compiled without sharing, so that every step belongs to one row and
 belief is that row's posterior; the sweeps are the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +29,13 @@ class RowPass(NamedTuple):
 
 
 def sweep_rows(
-    network: Network, parameters: FloatArray, codes: IntArray, *, prune_barren: bool, memory_budget: int
+    network: Network,
+    parameters: FloatArray,
+    codes: IntArray,
+    order: Sequence[int],
+    *,
+    prune_barren: bool,
+    memory_budget: int,
 ) -> RowPass:
     """Compile rows one by one, side by side, and sweep forward.
 
@@ -41,19 +47,18 @@ def sweep_rows(
         CPD entries.
     codes : int ndarray of shape (n, n_nodes)
         Rows, -1 where missing.
+    order : sequence of int
+        The elimination order.
     prune_barren : bool
         True suffices for likelihoods; the posterior of every missing cell needs False.
     memory_budget : int
         As in `ExactEStep`.
     """
     evidence = Evidence(codes, np.ones(len(codes)), np.arange(len(codes)))
-    order = elimination_order(network)
     graph = compile_evidence(
         network, evidence, order, prune_barren=prune_barren, share=False, memory_budget=memory_budget
     )
-    forward_pass = forward(graph, parameters, allow_impossible=True)
-    assert forward_pass is not None  # impossible rows are allowed
-    return RowPass(network, codes, graph, forward_pass)
+    return RowPass(network, codes, graph, forward(graph, parameters))
 
 
 def row_log_likelihood(rows: RowPass, parameters: FloatArray) -> FloatArray:
@@ -61,8 +66,8 @@ def row_log_likelihood(rows: RowPass, parameters: FloatArray) -> FloatArray:
     total = np.zeros(len(rows.codes))
     with np.errstate(divide="ignore"):
         log_parameters = np.log(parameters)
-        for group, scale in zip(rows.graph.groups, rows.forward_pass.scales, strict=True):
-            np.add.at(total, group.row, np.log(scale))
+        for group, log_scale in zip(rows.graph.groups, rows.forward_pass.log_scales, strict=True):
+            np.add.at(total, group.row, log_scale)
     for node, family in enumerate(rows.network.families):
         observed = (rows.codes[:, list(family.members)] != MISSING).all(axis=1)
         total[observed] += log_parameters[rows.network.cells(node, rows.codes[observed])]
@@ -77,10 +82,13 @@ def first_impossible_rows(network: Network, parameters: FloatArray, evidence: Ev
     int ndarray
         Positions in the evidence; the first row of the table that is impossible is among them.
     """
-    order = np.argsort(evidence.first_row)
-    for start in range(0, len(order), _SEARCH_BATCH):
-        batch = order[start : start + _SEARCH_BATCH]
-        rows = sweep_rows(network, parameters, evidence.codes[batch], prune_barren=True, memory_budget=memory_budget)
+    by_row = np.argsort(evidence.first_row)
+    order = elimination_order(network)
+    for start in range(0, len(by_row), _SEARCH_BATCH):
+        batch = by_row[start : start + _SEARCH_BATCH]
+        rows = sweep_rows(
+            network, parameters, evidence.codes[batch], order, prune_barren=True, memory_budget=memory_budget
+        )
         impossible = np.isneginf(row_log_likelihood(rows, parameters))
         if impossible.any():
             return batch[impossible]

@@ -5,10 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from pgmpy_em_ext.e_step.exact.graph import EliminationGraph, Group
+from pgmpy_em_ext.packing import ranges
 from pgmpy_em_ext.types import FloatArray, IntArray
 
-SMALLEST = 1e-250
-"""Parameters below this are taken as zero, so that products of a few of them stay normal numbers."""
+SMALLEST_SCALE = 1e-150
+"""Steps whose table adds up to less are computed again in logarithms, lest their products underflow."""
 
 
 class ForwardPass(NamedTuple):
@@ -20,13 +21,15 @@ class ForwardPass(NamedTuple):
         Parameters, then messages, each message normalised to sum to one.
     tables : list of float ndarray of shape (card, n_columns)
         The product table of each group's steps.
-    scales : list of float ndarray of shape (n_steps,)
-        The sums that the messages were divided by; their logs add to the log-likelihood.
+        Where products would underflow, the tables are scaled step by step.
+    log_scales : list of float ndarray of shape (n_steps,)
+        Logs of the sums that the messages were divided by, which add up to the
+        log-likelihood; -inf where a table is zero throughout.
     """
 
     values: FloatArray
     tables: list[FloatArray]
-    scales: list[FloatArray]
+    log_scales: list[FloatArray]
 
 
 def _product(values: FloatArray, inputs: IntArray) -> FloatArray:
@@ -36,7 +39,25 @@ def _product(values: FloatArray, inputs: IntArray) -> FloatArray:
     return table
 
 
-def forward(graph: EliminationGraph, parameters: FloatArray, *, allow_impossible: bool = False) -> ForwardPass | None:
+def _rescale(values: FloatArray, group: Group, table: FloatArray, steps: IntArray) -> FloatArray:
+    """Compute some steps' tables in logarithms, each relative to its largest cell, in place.
+
+    Returns
+    -------
+    float ndarray of shape (len(steps),)
+        Logs of the largest cells; -inf where a table is zero throughout.
+    """
+    columns = ranges(group.start[steps], group.size[steps])
+    with np.errstate(divide="ignore"):
+        log_table = np.log(values[group.inputs[:, :, columns]]).sum(axis=0)
+    start = np.cumsum(group.size[steps]) - group.size[steps]
+    highest = np.maximum.reduceat(log_table.max(axis=0), start)
+    shift = np.where(np.isfinite(highest), highest, 0.0)
+    table[:, columns] = np.exp(log_table - np.repeat(shift, group.size[steps]))
+    return highest
+
+
+def forward(graph: EliminationGraph, parameters: FloatArray) -> ForwardPass:
     """Compute every message, inputs first.
 
     Parameters
@@ -45,31 +66,28 @@ def forward(graph: EliminationGraph, parameters: FloatArray, *, allow_impossible
         The compiled data.
     parameters : float ndarray of shape (n_cells,)
         CPD entries in the flat layout.
-    allow_impossible : bool
-        Let a step whose table is zero throughout pass on zeros, with scale zero.
 
     Returns
     -------
-    ForwardPass or None
-        None where a step's table is zero throughout, so that some row is impossible,
-        unless that is allowed.
+    ForwardPass
+        A step whose table is zero throughout passes on zeros, with a log scale of -inf.
     """
     values = np.empty(graph.n_values)
-    values[: len(parameters)] = np.where(parameters < SMALLEST, 0.0, parameters)
-    tables, scales = [], []
+    values[: len(parameters)] = parameters
+    tables, log_scales = [], []
     for group in graph.groups:
         table = _product(values, group.inputs)
-        message = table.sum(axis=0)
-        scale = np.add.reduceat(message, group.start)
-        divisor = scale
-        if not scale.all():
-            if not allow_impossible:
-                return None
-            divisor = np.where(scale == 0, 1.0, scale)
-        values[group.output] = message / np.repeat(divisor, group.size)
+        scale = np.add.reduceat(table.sum(axis=0), group.start)
+        shift = np.zeros(len(scale))
+        tiny = np.flatnonzero(scale < SMALLEST_SCALE)
+        if len(tiny):
+            shift[tiny] = _rescale(values, group, table, tiny)
+            scale = np.add.reduceat(table.sum(axis=0), group.start)
+        divisor = np.where(scale > 0, scale, 1.0)
+        values[group.output] = table.sum(axis=0) / np.repeat(divisor, group.size)
         tables.append(table)
-        scales.append(scale)
-    return ForwardPass(values, tables, scales)
+        log_scales.append(np.log(divisor) + shift)
+    return ForwardPass(values, tables, log_scales)
 
 
 def beliefs(group: Group, table: FloatArray, adjoint: FloatArray) -> FloatArray:

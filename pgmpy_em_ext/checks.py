@@ -1,0 +1,27 @@
+"""Checks of single numbers, with one wording for all."""
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+
+def check_number(name: str, value: Any, *, optional: bool = False, positive: bool = False) -> None:
+    """Check that an argument is a finite number >= 0, or > 0."""
+    if optional and value is None:
+        return
+    allowed = ("a number > 0" if positive else "a number >= 0") + (", or None" if optional else "")
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be {allowed}. Got: {value!r}.")
+    if not math.isfinite(value) or value < 0 or (positive and value == 0):
+        raise ValueError(f"{name} must be {allowed}. Got: {value!r}.")
+
+
+def check_integer(name: str, value: Any, *, low: int | None = None, optional: bool = False) -> None:
+    """Check that an argument is an integer, not below a bound."""
+    if optional and value is None:
+        return
+    allowed = "an integer" + (f" >= {low}" if low is not None else "") + (", or None" if optional else "")
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be {allowed}. Got: {value!r}.")
+    if low is not None and value < low:
+        raise ValueError(f"{name} must be {allowed}. Got: {value!r}.")
