@@ -1,7 +1,7 @@
 """Answers about rows of a table, in batches of bounded memory, from arrays to pandas."""
 
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,25 +15,42 @@ from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import distinct_rows
 from pgmpy_em_ext.types import MISSING, FloatArray, IntArray
 
-MEMORY_BUDGET = 2**31
-"""Bytes that one batch of rows may take; a batch that would need more is halved."""
-
 MAX_COMPLETIONS = 5_000_000
 """Rows of the longest table of completions that is made."""
 
 Answer = TypeVar("Answer")
 
 
+class Fitted(NamedTuple):
+    """A network that answers, and how much it may take on at once.
+
+    Attributes
+    ----------
+    network : Network
+        Structure and layout.
+    parameters : float ndarray of shape (n_cells,)
+        CPD entries.
+    batch_size : int
+        Rows swept together.
+    memory_budget : int
+        Bytes that a batch may take; one that would need more is halved.
+    """
+
+    network: Network
+    parameters: FloatArray
+    batch_size: int
+    memory_budget: int
+
+
 def _in_batches(
-    network: Network,
-    parameters: FloatArray,
+    fitted: Fitted,
     codes: IntArray,
-    batch_size: int,
     answer: Callable[[slice, RowPass], Answer],
     *,
     prune_barren: bool,
 ) -> Iterator[Answer]:
     """Sweep rows batch by batch; a batch that does not fit is halved, down to a single row."""
+    network, parameters, batch_size, memory_budget = fitted
     pending = [slice(start, min(start + batch_size, len(codes))) for start in range(0, len(codes), batch_size)]
     pending.reverse()
     order = elimination_order(network)
@@ -41,7 +58,7 @@ def _in_batches(
         batch = pending.pop()
         try:
             rows = sweep_rows(
-                network, parameters, codes[batch], order, prune_barren=prune_barren, memory_budget=MEMORY_BUDGET
+                network, parameters, codes[batch], order, prune_barren=prune_barren, memory_budget=memory_budget
             )
         except MemoryBudgetError:
             if batch.stop - batch.start == 1:
@@ -52,7 +69,7 @@ def _in_batches(
         yield answer(batch, rows)
 
 
-def log_likelihoods(network: Network, parameters: FloatArray, codes: IntArray, batch_size: int) -> FloatArray:
+def log_likelihoods(fitted: Fitted, codes: IntArray) -> FloatArray:
     """Log-likelihood of each row's observed states, in nats; -inf where impossible.
 
     Returns
@@ -62,9 +79,9 @@ def log_likelihoods(network: Network, parameters: FloatArray, codes: IntArray, b
     first, inverse = distinct_rows(list(codes.T))
 
     def answer(_: slice, rows: RowPass) -> FloatArray:
-        return row_log_likelihood(rows, parameters)
+        return row_log_likelihood(rows, fitted.parameters)
 
-    parts = _in_batches(network, parameters, codes[first], batch_size, answer, prune_barren=True)
+    parts = _in_batches(fitted, codes[first], answer, prune_barren=True)
     return np.concatenate(list(parts))[inverse]
 
 
@@ -76,9 +93,7 @@ def check_possible(network: Network, codes: IntArray, log_likelihood: FloatArray
         raise ImpossibleEvidenceError(row, network.observed_states(codes[row]))
 
 
-def posteriors(
-    network: Network, parameters: FloatArray, codes: IntArray, batch_size: int
-) -> dict[int, tuple[IntArray, FloatArray]]:
+def posteriors(fitted: Fitted, codes: IntArray) -> dict[int, tuple[IntArray, FloatArray]]:
     """Posterior of every missing cell.
 
     Returns
@@ -89,12 +104,14 @@ def posteriors(
     """
     first, inverse = distinct_rows(list(codes.T))
     distinct = codes[first]
-    check_possible(network, codes, log_likelihoods(network, parameters, distinct, batch_size)[inverse])
-    parts = _in_batches(
-        network, parameters, distinct, batch_size, lambda _, rows: row_posteriors(rows), prune_barren=False
-    )
+
+    def answer(_: slice, rows: RowPass) -> tuple[FloatArray, dict[int, FloatArray]]:
+        return row_log_likelihood(rows, fitted.parameters), row_posteriors(rows)
+
+    parts = list(_in_batches(fitted, distinct, answer, prune_barren=False))
+    check_possible(fitted.network, codes, np.concatenate([log_likelihood for log_likelihood, _ in parts])[inverse])
     collected: dict[int, list[FloatArray]] = {}
-    for part in parts:
+    for _, part in parts:
         for node, probabilities in part.items():
             collected.setdefault(node, []).append(probabilities)
     found: dict[int, tuple[IntArray, FloatArray]] = {}
@@ -105,26 +122,26 @@ def posteriors(
     return found
 
 
-def draws(
-    network: Network, parameters: FloatArray, codes: IntArray, batch_size: int, rng: np.random.Generator
-) -> IntArray:
+def draws(fitted: Fitted, codes: IntArray, rng: np.random.Generator) -> IntArray:
     """Draw every row's missing cells from their joint posterior.
 
     Each cell has its own uniform number, row by row, so that the draws do not depend on
     the size of the batches.
     """
-    check_possible(network, codes, log_likelihoods(network, parameters, codes, batch_size))
 
-    def answer(batch: slice, rows: RowPass) -> IntArray:
-        return draw_completions(rows, rng.random((batch.stop - batch.start, network.n_nodes)))
+    def answer(batch: slice, rows: RowPass) -> tuple[FloatArray, IntArray]:
+        uniforms = rng.random((batch.stop - batch.start, fitted.network.n_nodes))
+        return row_log_likelihood(rows, fitted.parameters), draw_completions(rows, uniforms)
 
-    return np.concatenate(list(_in_batches(network, parameters, codes, batch_size, answer, prune_barren=False)))
+    parts = list(_in_batches(fitted, codes, answer, prune_barren=False))
+    check_possible(fitted.network, codes, np.concatenate([log_likelihood for log_likelihood, _ in parts]))
+    return np.concatenate([completed for _, completed in parts])
 
 
-def modes(network: Network, parameters: FloatArray, codes: IntArray, batch_size: int) -> IntArray:
+def modes(fitted: Fitted, codes: IntArray) -> IntArray:
     """Fill every missing cell with the most probable state of its posterior."""
     completed = codes.astype(np.int64)
-    for node, (rows, probabilities) in posteriors(network, parameters, codes, batch_size).items():
+    for node, (rows, probabilities) in posteriors(fitted, codes).items():
         completed[rows, node] = probabilities.argmax(axis=1)
     return completed
 
@@ -197,7 +214,8 @@ def _fill_column(column: pd.Series, holes: np.ndarray, codes: IntArray, states: 
     values[holes] = words[codes[holes]]
     filled = pd.Series(values, index=column.index, name=column.name, dtype=object)
     if isinstance(column.dtype, pd.CategoricalDtype):
-        new = [word for word in words if word not in set(column.cat.categories)]
+        known = set(column.cat.categories)
+        new = [word for word in words if word not in known]
         return filled.astype(pd.CategoricalDtype([*column.cat.categories, *new], column.cat.ordered))
     if not shown:  # the type of an empty column says nothing about its states
         return filled.infer_objects()

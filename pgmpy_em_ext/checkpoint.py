@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pgmpy_em_ext.em import Progress
+from pgmpy_em_ext.monitor import has_fallen
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.types import Evidence, FloatArray
 
@@ -47,6 +48,7 @@ class Checkpoint:
         self.key = key
         self._lock = threading.Lock()
         self._saved_at = time.monotonic()
+        self._fallen: set[int] = set()
         self._progress = self._read() if self.path.exists() else {}
 
     def _read(self) -> dict[int, Progress]:
@@ -74,9 +76,16 @@ class Checkpoint:
         return self._progress.get(run, Progress(start))
 
     def record(self, run: int, progress: Progress) -> None:
-        """Note a run's progress, and write the file now and then."""
+        """Note a run's progress, and write the file now and then.
+
+        Once the objective has fallen, which is a fault, nothing more is noted: what goes on
+        from the file finds the fall again and reports it.
+        """
+        if has_fallen(progress.history) or run in self._fallen:
+            self._fallen.add(run)
+            return
         with self._lock:
-            self._progress[run] = progress
+            self._progress[run] = progress._replace(history=tuple(progress.history))
             if time.monotonic() - self._saved_at >= SECONDS_BETWEEN_SAVES:
                 self._write()
 

@@ -1,6 +1,6 @@
 """The EM algorithm: init, step, run. Pure functions on states."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,21 +48,21 @@ class EMState(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Where a run stands: what it needs to go on, bit for bit.
+    """Where a run stands: what it needs to go on, under a deterministic engine bit for bit.
 
     Attributes
     ----------
     parameters : float ndarray of shape (n_cells,)
         The current parameters.
-    history : tuple of float
+    history : sequence of float
         Objective per step up to and including the current one; empty before the start
-        has been evaluated.
+        has been evaluated. The run's own list: whoever keeps it copies it.
     largest_change : float
         Of any parameter in the last step; infinite before the first.
     """
 
     parameters: FloatArray
-    history: tuple[float, ...] = ()
+    history: Sequence[float] = ()
     largest_change: float = np.inf
 
 
@@ -99,6 +99,11 @@ class RunResult(NamedTuple):
 def init(problem: Problem, parameters: FloatArray) -> EMState:
     """Evaluate parameters: one E-step."""
     statistics = problem.engine.expected_statistics(problem.plan, parameters)
+    if statistics.counts.shape != parameters.shape or np.isnan(statistics.log_likelihood):
+        raise ValueError(
+            f"{type(problem.engine).__name__}.expected_statistics must return {len(parameters)} counts and a number. "
+            f"Got: shape {statistics.counts.shape}, log-likelihood {statistics.log_likelihood}."
+        )
     return EMState(parameters, statistics, problem.family.log_prior(parameters))
 
 
@@ -132,7 +137,7 @@ def run(problem: Problem, progress: Progress, rule: StoppingRule, observer: Obse
     fell_at = None
     while True:
         status = stop_reason(rule, history, change)
-        if observer is not None and observer(state, Progress(state.parameters, tuple(history), change)):
+        if observer is not None and observer(state, Progress(state.parameters, history, change)):
             status = status or "callback"
         if status is not None:
             return RunResult(best, tuple(history), status, fell_at)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pgmpy_em_ext.cpd_family.categorical import Categorical
 from pgmpy_em_ext.em import EMState, Problem, RunResult, init
+from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import distinct_rows
 from pgmpy_em_ext.prepare import Prepared
 from pgmpy_em_ext.types import MISSING
@@ -68,7 +68,7 @@ class UnidentifiedRow(NamedTuple):
     parents: dict[Hashable, Hashable]
 
 
-def make_uniform(problem: Problem, family: Categorical, best: RunResult) -> tuple[EMState, list[UnidentifiedRow]]:
+def make_uniform(problem: Problem, network: Network, best: RunResult) -> tuple[EMState, list[UnidentifiedRow]]:
     """Make the columns that nothing is known of uniform, where that changes no row's probability.
 
     A column can be without data because the start's zeros, not the data, keep every
@@ -83,7 +83,7 @@ def make_uniform(problem: Problem, family: Categorical, best: RunResult) -> tupl
     rows : list of UnidentifiedRow
         All columns that nothing is known of.
     """
-    network, state = family.network, best.state
+    state, family = best.state, problem.family
     unknown = family.without_data(state.statistics.counts)
     if not unknown.any():
         return state, []

@@ -196,7 +196,11 @@ def read_bytes(path: Path) -> bytes:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file, packed where its name says so; the same content gives the same file."""
-    path.write_bytes(gzip.compress(content, mtime=0) if path.name.lower().endswith(GZIP) else content)
+    packed = gzip.compress(content, mtime=0) if path.name.lower().endswith(GZIP) else content
+    # Under another name first: an interruption must not leave half a file where a whole one was.
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.write_bytes(packed)
+    unfinished.replace(path)
 
 
 def read_network(path: str | PathLike[str]) -> DiscreteBayesianNetwork:

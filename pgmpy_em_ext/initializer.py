@@ -29,6 +29,9 @@ class StartContext(NamedTuple):
         The prior's.
     model_cpds : dict
         The pgmpy CPDs that the model has, by variable.
+    unseen : frozenset of int
+        Variables whose family no row observes whole, so that nothing counted says how to
+        start it.
     seed : int
         The run's seed.
     """
@@ -37,6 +40,7 @@ class StartContext(NamedTuple):
     evidence: Evidence
     pseudo_counts: FloatArray
     model_cpds: Mapping[Hashable, TabularCPD]
+    unseen: frozenset[int]
     seed: int
 
     def rng(self, node: int) -> np.random.Generator:
@@ -52,11 +56,6 @@ class StartContext(NamedTuple):
     def n_nodes(self) -> int:
         """Number of variables."""
         return self.network.n_nodes
-
-    def is_unseen(self, node: int) -> bool:
-        """Whether no row observes all of a family, so that nothing counted says how to start it."""
-        members = list(self.network.families[node].members)
-        return not (self.evidence.codes[:, members] != MISSING).all(axis=1).any()
 
 
 class Initializer(BaseObject):
@@ -216,13 +215,13 @@ class CountingStart(Initializer):
         counts = family_counts(network, *self.complete(context)) + 1
         estimate = counts / network.column_sums(counts)[network.column_of_cell]
         for node in range(network.n_nodes):
-            if context.is_unseen(node):
+            if node in context.unseen:
                 network.block(estimate, node)[...] = draw_random(context, node)
         return estimate
 
     def is_random(self, context: StartContext) -> bool:
         """Whether some family is drawn."""
-        return any(context.is_unseen(node) for node in range(context.n_nodes))
+        return bool(context.unseen)
 
 
 class AvailableCaseStart(CountingStart):

@@ -36,7 +36,7 @@ class StoppingRule(NamedTuple):
     deadline : float or None
         In the time of `time.monotonic`.
     one_step : bool
-        Whether nothing that matters is missing, so that one step reaches the maximum.
+        Whether no cell is missing, so that one step reaches the maximum.
     total_weight : float
         In records; it scales what is taken for rounding.
     """
@@ -132,8 +132,8 @@ def _met_tol(rule: StoppingRule, history: Sequence[float]) -> bool:
         return True
     if n_iter < max(rule.min_iter, PATIENCE):
         return False
-    recent = [history[: len(history) - back] for back in range(PATIENCE)]
-    return all(aitken_gap(part[-3:], rule.total_weight) < rule.tol for part in recent)
+    ends = range(len(history) - PATIENCE + 1, len(history) + 1)
+    return all(aitken_gap(history[max(end - 3, 0) : end], rule.total_weight) < rule.tol for end in ends)
 
 
 def has_fallen(history: Sequence[float], total_weight: float = 0.0) -> bool:

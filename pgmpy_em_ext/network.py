@@ -16,6 +16,10 @@ MAX_CELLS = 2**27
 """Most entries of one CPD: a gigabyte."""
 
 
+MAX_PARENTS = 62
+"""Most parents of one node: numpy's arrays have at most 64 axes, and a set of family members is one 64-bit number."""
+
+
 class Family(NamedTuple):
     """A node and its parents, as indices; the parents in the order of pgmpy's own estimators."""
 
@@ -176,12 +180,16 @@ def contiguous_strides(shape: Sequence[int]) -> tuple[int, ...]:
 def _check_size(
     name: Hashable, parents: Sequence[Hashable], state_names: Mapping[Hashable, Sequence[Hashable]]
 ) -> None:
-    """Refuse a CPD that no memory holds, before anything of its size is made."""
+    """Refuse a CPD that no memory or array holds, before anything of its size is made."""
     n_cells = math.prod(len(state_names[member]) for member in (name, *parents))
     if n_cells > MAX_CELLS:
         raise MemoryBudgetError(
             f"the CPD of {name!r} given {list(parents)} has {n_cells:,} entries, more than the {MAX_CELLS:,} that are "
             "supported. Remove parents, or merge states."
+        )
+    if len(parents) > MAX_PARENTS:
+        raise MemoryBudgetError(
+            f"{name!r} has {len(parents)} parents, more than the {MAX_PARENTS} that are supported. Remove parents."
         )
 
 
@@ -216,7 +224,7 @@ def build_network(
     Raises
     ------
     MemoryBudgetError
-        A CPD would have more than `MAX_CELLS` entries.
+        A node has more than `MAX_PARENTS` parents, or its CPD more than `MAX_CELLS` entries.
 
     Examples
     --------

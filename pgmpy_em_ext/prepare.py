@@ -12,7 +12,7 @@ from pgmpy_em_ext.encoding import check_alignment, check_columns, check_weight, 
 from pgmpy_em_ext.initializer import GivenStart, RandomStart, StartContext, check_parameters
 from pgmpy_em_ext.network import Network, build_network
 from pgmpy_em_ext.prior import Prior
-from pgmpy_em_ext.reduction import Reduction, reduce_rows, to_evidence
+from pgmpy_em_ext.reduction import Reduction, observed_whole, reduce_rows, to_evidence
 from pgmpy_em_ext.restarts import Start, run_seeds
 from pgmpy_em_ext.saddle import unlinked_nodes
 from pgmpy_em_ext.settings import Settings, check_settings
@@ -45,6 +45,11 @@ class Prepared(NamedTuple):
     n_rows: int
     n_zero_weight: int
     unlinked: tuple[int, ...]
+
+    @property
+    def has_hidden(self) -> bool:
+        """Whether a variable is hidden, so that the likelihood may have several maxima."""
+        return bool(self.network.latents or self.unlinked)
 
 
 def prepare(estimator: Any, model: Any, data: Any, sample_weight: Any) -> Prepared:
@@ -113,7 +118,12 @@ def _pseudo_counts(prior: Prior | None, network: Network) -> FloatArray:
     """Resolve the prior, and check that its counts add up."""
     if prior is None:
         return np.zeros(network.n_cells)
-    counts = prior.resolve(network)
+    counts = np.asarray(prior.resolve(network), dtype=float)
+    if counts.shape != (network.n_cells,) or not (counts >= 0).all():
+        raise ValueError(
+            f"{type(prior).__name__}.resolve must return {network.n_cells} numbers >= 0, one for each CPD entry. "
+            f"Got: shape {counts.shape}, smallest {counts.min(initial=np.inf)}."
+        )
     with np.errstate(over="ignore"):
         if not np.isfinite(counts.sum()):
             raise ValueError("the prior's pseudo counts add up to more than a number can hold. Give smaller ones.")
@@ -141,10 +151,18 @@ def make_starts(prepared: Prepared, seed: int | None, n_init: int | None) -> lis
     strategy = prepared.settings.strategy or GivenStart(
         {network.index[cpd.variable]: block for cpd, block in _read_cpds(network, prepared.settings.init_cpds)}
     )
-    context = StartContext(network, prepared.evidence, prepared.family.pseudo_counts, prepared.structure.cpds, seed=0)
+    codes = prepared.evidence.codes
+    unseen = [node for node in range(network.n_nodes) if not observed_whole(network, node, codes).any()]
+    context = StartContext(
+        network,
+        prepared.evidence,
+        prepared.family.pseudo_counts,
+        prepared.structure.cpds,
+        frozenset(unseen),
+        seed=0,
+    )
     is_random = strategy.is_random(context)
-    hidden = bool(network.latents or prepared.unlinked)
-    default = DEFAULT_RESTARTS_WITH_LATENTS if hidden and is_random else 1
+    default = DEFAULT_RESTARTS_WITH_LATENTS if prepared.has_hidden and is_random else 1
     starts = []
     for number, run_seed in enumerate(run_seeds(seed, n_init or default)):
         chosen = strategy if number == 0 or is_random else RandomStart()

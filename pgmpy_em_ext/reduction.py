@@ -6,7 +6,7 @@ import numpy as np
 
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import distinct_rows, weighted_bincount
-from pgmpy_em_ext.types import MISSING, EncodedData, Evidence, FloatArray, IntArray
+from pgmpy_em_ext.types import MISSING, BoolArray, EncodedData, Evidence, FloatArray, IntArray
 
 
 class Reduction(NamedTuple):
@@ -79,6 +79,11 @@ def to_evidence(reduction: Reduction) -> Evidence:
     return Evidence(reduction.codes[first], weight, first_row)
 
 
+def observed_whole(network: Network, node: int, codes: IntArray) -> BoolArray:
+    """Mark the rows that observe all members of a family."""
+    return (codes[:, list(network.families[node].members)] != MISSING).all(axis=1)
+
+
 def family_counts(network: Network, codes: IntArray, weight: FloatArray) -> FloatArray:
     """Count each family over the rows that observe all of it (available cases).
 
@@ -97,8 +102,8 @@ def family_counts(network: Network, codes: IntArray, weight: FloatArray) -> Floa
         Counts in the flat layout.
     """
     counts = np.zeros(network.n_cells)
-    for node, family in enumerate(network.families):
-        observed = (codes[:, list(family.members)] != MISSING).all(axis=1)
+    for node in range(network.n_nodes):
+        observed = observed_whole(network, node, codes)
         start, stop = network.offsets[node : node + 2]
         cells = network.cells(node, codes[observed]) - start
         counts[start:stop] = weighted_bincount(cells, weight[observed], stop - start)

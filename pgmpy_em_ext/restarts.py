@@ -54,11 +54,13 @@ class Restart(NamedTuple):
     seed : int
         With ``n_init=1`` and this seed the same random start is drawn again.
     objective, log_likelihood : float
-        At the run's end, in nats.
+        At the run's end, in nats; after a fall, of the best state seen.
     n_iter : int
         Steps made.
     status : {"converged", "max_iter", "max_time", "callback"}
         Why it ended.
+    fell_at : int or None
+        The first step at which the objective fell under an exact engine, which is a fault.
     """
 
     seed: int
@@ -66,6 +68,7 @@ class Restart(NamedTuple):
     log_likelihood: float
     n_iter: int
     status: str
+    fell_at: int | None = None
 
 
 def run_seeds(seed: int | None, n_init: int) -> list[int]:
@@ -88,7 +91,7 @@ class _Watcher:
         if self.checkpoint is not None:
             self.checkpoint.record(number, progress)
         if self.callback is None:
-            return False
+            return self.stopped
         iteration = Iteration(
             run=number,
             n_iter=len(progress.history) - 1,
@@ -97,9 +100,8 @@ class _Watcher:
             objective=state.objective,
             gap=aitken_gap(progress.history[-3:], self.total_weight),
         )
-        stop = bool(self.callback(iteration))
-        self.stopped = self.stopped or stop
-        return stop
+        self.stopped = bool(self.callback(iteration)) or self.stopped
+        return self.stopped
 
 
 def best_of(
@@ -128,8 +130,8 @@ def best_of(
     n_jobs : int
         As joblib has it.
     callback : callable, optional
-        Called with an `Iteration` after every evaluation. A true result stops its run,
-        and no further run is begun.
+        Called with an `Iteration` after every evaluation, from several threads where
+        ``n_jobs`` says so. A true result stops all runs, each after its step.
     on_finish : callable, optional
         Called with each result, in the order of the starts.
     checkpoint : Checkpoint, optional
@@ -149,24 +151,41 @@ def best_of(
         if number > 0 and (watcher.stopped or late):
             return None
         progress = Progress(start) if checkpoint is None else checkpoint.resume(number, start)
-        result = run(problem, progress, rule, lambda state, now: watcher.observe(number, state, now))
+        try:
+            result = run(problem, progress, rule, lambda state, now: watcher.observe(number, state, now))
+        except BaseException:
+            watcher.stopped = True  # a thread cannot be ended from outside: the others see this after their step
+            raise
         if checkpoint is not None:
             checkpoint.flush()
         return result
 
     best: RunResult | None = None
     restarts = []
-    for start, result in zip(starts, _in_parallel(run_one, starts, n_jobs), strict=True):
-        if result is None:
-            continue
-        state = result.state
-        restarts.append(Restart(start.seed, state.objective, state.log_likelihood, result.n_iter, result.status))
-        if best is None or state.objective > best.state.objective:
-            best = result
-        if on_finish is not None:
-            on_finish(result)
+    try:
+        for start, result in zip(starts, _in_parallel(run_one, starts, n_jobs), strict=True):
+            if result is None:
+                continue
+            restarts.append(_record(start, result))
+            if best is None or result.state.objective > best.state.objective:
+                best = result
+            if on_finish is not None:
+                on_finish(result)
+    finally:
+        watcher.stopped = True  # also after an interruption, which reaches the main thread alone
     assert best is not None  # the first run is always begun
     return best, restarts
+
+
+def _record(start: Start, result: RunResult) -> Restart:
+    return Restart(
+        seed=start.seed,
+        objective=result.state.objective,
+        log_likelihood=result.state.log_likelihood,
+        n_iter=result.n_iter,
+        status=result.status,
+        fell_at=result.fell_at,
+    )
 
 
 def _in_parallel(

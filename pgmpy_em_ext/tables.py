@@ -105,7 +105,9 @@ def write_table(path: str | PathLike[str], table: pd.DataFrame) -> None:
     ending = table_ending(path)
     if ending == ".parquet":
         _need_pyarrow()
-        table.to_parquet(path, engine="pyarrow", index=False)
+        content = io.BytesIO()
+        table.to_parquet(content, engine="pyarrow", index=False)
+        write_bytes(path, content.getvalue())
     else:
         text = table.to_csv(sep="\t" if ending == ".tsv" else ",", index=False, lineterminator="\n")
         write_bytes(path, text.encode())

@@ -9,6 +9,7 @@ MISSING = -1
 """The code of a missing cell and of a latent variable."""
 
 IntArray = NDArray[np.integer]
+BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 
 

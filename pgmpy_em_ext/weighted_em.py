@@ -32,6 +32,7 @@ from pgmpy_em_ext.progress import ProgressBar
 from pgmpy_em_ext.reduction import reduce_rows, to_evidence
 from pgmpy_em_ext.restarts import Iteration, Restart, Start, best_of
 from pgmpy_em_ext.saddle import symmetric_nodes
+from pgmpy_em_ext.settings import check_settings
 from pgmpy_em_ext.types import MISSING, EncodedData, FloatArray
 
 logger = logging.getLogger(__name__)
@@ -94,7 +95,8 @@ class WeightedEM(DiscreteParameterEstimator):
     max_time : float, optional
         Seconds, after which the best so far is returned, with a warning.
     callback : callable, optional
-        Called with an `Iteration` after every E-step; a true result stops the fit.
+        Called with an `Iteration` after every E-step, from several threads where ``n_jobs``
+        says so; a true result stops the fit.
     checkpoint : path, optional
         File that keeps the progress of a long fit; the same fit, begun again, goes on
         from it. Needs a seed.
@@ -249,7 +251,7 @@ class WeightedEM(DiscreteParameterEstimator):
         problem = Problem(engine, plan, prepared.family)
         self._warn_of_saddles(prepared, starts)
         best, restarts = self._run(problem, prepared, starts, deadline)
-        state, unidentified = make_uniform(problem, prepared.family, best)
+        state, unidentified = make_uniform(problem, prepared.network, best)
         self._store(prepared, problem, best, restarts, state, unidentified)
         self._warn_of_the_end(best, restarts, len(starts))
         return self
@@ -292,6 +294,7 @@ class WeightedEM(DiscreteParameterEstimator):
         -0.1438
         """
         estimator = cls(**arguments)
+        check_settings(estimator)
         estimator._store_parameters(*read_parameters(model))
         return estimator
 
@@ -303,7 +306,7 @@ class WeightedEM(DiscreteParameterEstimator):
             tol=self.tol,
             atol=self.atol,
             max_iter=self.max_iter,
-            min_iter=MIN_STEPS_WITH_LATENTS if prepared.network.latents or prepared.unlinked else 0,
+            min_iter=MIN_STEPS_WITH_LATENTS if prepared.has_hidden else 0,
             deadline=deadline,
             one_step=not (prepared.evidence.codes == MISSING).any(),
             total_weight=float(prepared.evidence.weight.sum()),
@@ -331,9 +334,10 @@ class WeightedEM(DiscreteParameterEstimator):
             )
 
     def _warn_of_the_end(self, best: RunResult, restarts: list[Restart], n_starts: int) -> None:
-        if best.fell_at is not None:
+        fallen = [(number, record.fell_at) for number, record in enumerate(restarts) if record.fell_at is not None]
+        if fallen:
             warnings.warn(
-                f"the objective fell at step {best.fell_at}, which an exact E-step does not do: "
+                f"the objective fell at step {fallen[0][1]} of run {fallen[0][0]}, which an exact E-step does not do: "
                 "please report the engine and the data.",
                 UserWarning,
                 stacklevel=3,
@@ -410,7 +414,7 @@ class WeightedEM(DiscreteParameterEstimator):
         """
         encoded = self._encode(data, sample_weight)
         kept = encoded.weight > 0
-        samples = answers.log_likelihoods(self._network, self._vector, encoded.codes[kept], self.batch_size)
+        samples = answers.log_likelihoods(self._fitted(), encoded.codes[kept])
         return float(np.average(samples, weights=encoded.weight[kept]))
 
     def score_samples(self, data: pd.DataFrame) -> FloatArray:
@@ -427,7 +431,7 @@ class WeightedEM(DiscreteParameterEstimator):
             In nats; -inf for a row that is impossible under the fitted CPDs.
         """
         encoded = self._encode(data)
-        return answers.log_likelihoods(self._network, self._vector, encoded.codes, self.batch_size)
+        return answers.log_likelihoods(self._fitted(), encoded.codes)
 
     def predict_proba(self, data: pd.DataFrame) -> dict[Hashable, pd.DataFrame]:
         """Compute the posterior distribution of every missing cell.
@@ -449,7 +453,7 @@ class WeightedEM(DiscreteParameterEstimator):
             A row has probability zero, so that it has no posterior.
         """
         encoded = self._encode(data)
-        found = answers.posteriors(self._network, self._vector, encoded.codes, self.batch_size)
+        found = answers.posteriors(self._fitted(), encoded.codes)
         return answers.probability_frames(self._network, found, data.index)
 
     def impute(self, data: pd.DataFrame, how: str = "mode", seed: int | None = None) -> pd.DataFrame:
@@ -480,11 +484,11 @@ class WeightedEM(DiscreteParameterEstimator):
         if how not in ("mode", "sample"):
             raise ValueError(f"how must be 'mode' or 'sample'. Got: {how!r}.")
         encoded = self._encode(data)
-        arguments = self._network, self._vector, encoded.codes, self.batch_size
         if how == "mode":
-            completed = answers.modes(*arguments)
+            completed = answers.modes(self._fitted(), encoded.codes)
         else:
-            completed = answers.draws(*arguments, np.random.default_rng(self.seed if seed is None else seed))
+            rng = np.random.default_rng(self.seed if seed is None else seed)
+            completed = answers.draws(self._fitted(), encoded.codes, rng)
         return answers.fill_table(self._network, data, encoded.codes, completed)
 
     def complete(self, data: pd.DataFrame, sample_weight: Any = None) -> pd.DataFrame:
@@ -542,13 +546,19 @@ class WeightedEM(DiscreteParameterEstimator):
             A row of positive weight has probability zero.
         """
         evidence = to_evidence(reduce_rows(self._encode(data, sample_weight)))
-        engine = ExactEStep(prune_barren=False)
+        engine = ExactEStep(prune_barren=False, memory_budget=self._fitted().memory_budget)
         statistics = engine.expected_statistics(engine.prepare(self._network, evidence), self._vector)
         return answers.count_frames(self._network, statistics.counts)
+
+    def _fitted(self) -> answers.Fitted:
+        """Say what the questions about rows work with; the memory is that of the fit's own engine."""
+        engine = self.e_step if isinstance(self.e_step, ExactEStep) else ExactEStep()
+        return answers.Fitted(self._network, self._vector, self.batch_size, engine.memory_budget)
 
     def _encode(self, data: Any, sample_weight: Any = None) -> EncodedData:
         """Encode a table by the fitted states."""
         self.check_is_fitted()
+        check_integer("batch_size", self.batch_size, low=1)
         ignored = check_columns(data, self._network.names)
         if ignored:
             logger.info("The columns %s are no variables of the model: ignored.", ignored)

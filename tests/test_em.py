@@ -361,7 +361,7 @@ class TestStopping:
                 return found._replace(log_likelihood=found.log_likelihood - loss)
 
         with (
-            pytest.warns(UserWarning, match="the objective fell at step 3"),
+            pytest.warns(UserWarning, match="the objective fell at step 3 of run 0"),
             pytest.warns(ConvergenceWarning, match="max_iter=50 "),
         ):
             estimator = WeightedEM(e_step=Wrong(), max_iter=50, init_cpds="available_case").fit(*holes)

@@ -14,10 +14,13 @@ from pgmpy_em_ext import (
     BDeu,
     Dirichlet,
     EnumerationEStep,
+    EStep,
     ExactEStep,
+    ExpectedStatistics,
     ImpossibleEvidenceError,
     Initializer,
     MemoryBudgetError,
+    Prior,
     WeightedEM,
 )
 from pgmpy_em_ext.initializer import NearestNeighborStart
@@ -82,6 +85,24 @@ class TestModel:
             r"the CPD of 'A' given \['P0', .* has 2,361,183,241,434,822,606,848 entries, more than the 134,217,728"
         )
         refuse(message, MemoryBudgetError, model=model, data=data, state_names=states)
+
+    @pytest.mark.inference
+    @pytest.mark.parametrize("n_parents", [61, 62])
+    def test_many_parents_of_one_state_are_fine(self, n_parents):
+        model, data = self.with_parents(n_parents)
+        found = WeightedEM(n_init=1, seed=0).fit(model, data)
+        assert found.log_likelihood_ == pytest.approx(2 * np.log(2 / 3) + np.log(1 / 3), abs=1e-3)
+
+    def test_too_many_parents(self):
+        model, data = self.with_parents(63)
+        refuse("'A' has 63 parents, more than the 62 that are supported", MemoryBudgetError, model=model, data=data)
+
+    @staticmethod
+    def with_parents(n_parents):
+        parents = [f"P{number}" for number in range(n_parents)]
+        model = DiscreteBayesianNetwork([(parent, "A") for parent in parents])
+        data = pd.DataFrame(np.zeros((4, n_parents + 1)), columns=[*parents, "A"])
+        return model, data.assign(A=[0, 0, 1, None])
 
     def test_a_node_of_a_dag_without_a_column(self):
         refuse("node 'B' has no column", model=DAG([("A", "B")]), data=DATA[["A"]])
@@ -304,6 +325,38 @@ class TestNames:
 
     def test_acceleration(self):
         refuse(r"acceleration must be one of \['auto', None\]. Got: 'turbo'", acceleration="turbo")
+
+
+class TestPartsOfOnesOwn:
+    def test_an_engine_without_methods(self):
+        class Hollow(EStep):
+            """Defines nothing."""
+
+        refuse("e_step: Hollow does not define expected_statistics", TypeError, e_step=Hollow)
+        refuse("e_step: EStep does not define expected_statistics", TypeError, e_step=EStep)
+
+    def test_a_prior_that_returns_no_counts(self):
+        class Negative(Prior):
+            """Takes counts away."""
+
+            def resolve(self, network):
+                return np.full(network.n_cells, -1.0)
+
+        refuse("Negative.resolve must return 6 numbers >= 0.*smallest -1.0", prior=Negative())
+
+    @pytest.mark.inference
+    @pytest.mark.parametrize(
+        ("counts", "log_likelihood", "message"),
+        [(np.ones(2), -1.0, r"must return 6 counts and a number. Got: shape \(2,\)"), (np.ones(6), np.nan, "nan")],
+    )
+    def test_an_engine_that_returns_no_statistics(self, counts, log_likelihood, message):
+        class Wrong(ExactEStep):
+            """Returns what it is told."""
+
+            def expected_statistics(self, plan, parameters):
+                return ExpectedStatistics(counts, log_likelihood)
+
+        refuse(message, e_step=Wrong())
 
 
 class TestStartsOfOnesOwn:

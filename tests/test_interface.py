@@ -161,6 +161,11 @@ class TestFromModel:
         assert WeightedEM.from_model(known, seed=1).seed == 1
         assert before == known.get_cpds()
 
+    @pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"seed": -1}, {"tol": -1}])
+    def test_a_wrong_argument(self, known, wrong):
+        with pytest.raises(ValueError, match=rf"{next(iter(wrong))} must be"):
+            WeightedEM.from_model(known, **wrong)
+
     def test_a_wrong_column(self, known):
         known.get_cpds("A").values = np.array([0.4, 0.4])
         with pytest.raises(ValueError, match=r"the model: a column of the CPD of 'A' sums to 0\.8;"):

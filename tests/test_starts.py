@@ -96,7 +96,7 @@ class TestEstimates:
         codes = np.unique(codes, axis=0)
         network = build_network(range(5), {}, {i: [0, 1, 2] for i in range(5)})
         evidence = Evidence(codes, np.ones(len(codes)), np.arange(len(codes)))
-        context = StartContext(network, evidence, np.zeros(network.n_cells), {}, 0)
+        context = StartContext(network, evidence, np.zeros(network.n_cells), {}, frozenset(), 0)
         found, _ = NearestNeighborStart().complete(context)
         for row, node in np.argwhere(codes < 0):
             ranked = []

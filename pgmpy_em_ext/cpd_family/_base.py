@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from pgmpy_em_ext.types import FloatArray
+from pgmpy_em_ext.types import BoolArray, FloatArray
 
 
 class CPDFamily(Protocol):
@@ -14,6 +14,10 @@ class CPDFamily(Protocol):
 
     def maximize(self, counts: FloatArray, previous: FloatArray) -> FloatArray:
         """Maximise the expected complete-data log-likelihood plus the log prior: the M-step."""
+        ...
+
+    def without_data(self, counts: FloatArray) -> BoolArray:
+        """Mark the columns that neither the data nor the prior says anything about."""
         ...
 
     def log_prior(self, parameters: FloatArray) -> float:

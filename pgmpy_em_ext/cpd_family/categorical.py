@@ -10,7 +10,7 @@ from pgmpy.utils import compat_fns
 
 from pgmpy_em_ext.encoding import match_states
 from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.types import FloatArray
+from pgmpy_em_ext.types import BoolArray, FloatArray
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Categorical:
 
     network: Network
     pseudo_counts: FloatArray
-    fixed: np.ndarray
+    fixed: BoolArray
 
     def maximize(self, counts: FloatArray, previous: FloatArray) -> FloatArray:
         """Normalise expected counts plus pseudo counts, column by column.
@@ -65,7 +65,7 @@ class Categorical:
         with np.errstate(divide="ignore"):
             return float(self.pseudo_counts[counted] @ np.log(parameters[counted]))
 
-    def without_data(self, counts: FloatArray) -> np.ndarray:
+    def without_data(self, counts: FloatArray) -> BoolArray:
         """Mark the free columns that neither the data nor the prior says anything about."""
         return (self.network.column_sums(counts + self.pseudo_counts) == 0) & ~self.fixed
 

@@ -25,7 +25,7 @@ from pgmpy_em_ext.e_step.exact.terms import TermTable
 from pgmpy_em_ext.exceptions import MemoryBudgetError
 from pgmpy_em_ext.network import Network, contiguous_strides
 from pgmpy_em_ext.packing import distinct_rows, weighted_bincount
-from pgmpy_em_ext.types import MISSING, Evidence, FloatArray, IntArray
+from pgmpy_em_ext.types import MISSING, BoolArray, Evidence, FloatArray, IntArray
 
 MAX_INPUTS = 6
 """Factors multiplied in one step. More are first multiplied in blocks, which equal rows share and whose
@@ -51,7 +51,7 @@ class Messages(NamedTuple):
     terms: IntArray
 
 
-def barren(network: Network, missing: IntArray) -> IntArray:
+def barren(network: Network, missing: BoolArray) -> BoolArray:
     """Mark each row's missing variables that have no observed descendant.
 
     Parameters
@@ -148,7 +148,7 @@ class Compiler:
         base_counts[start:stop] = weighted_bincount(
             offset[counted] - start, self.evidence.weight[counted], stop - start
         )
-        rows = np.flatnonzero(needed & (mask > 0))
+        rows = np.flatnonzero(needed & (mask != 0))
         if len(rows) == 0:
             return
         kinds, inverse = distinct_rows([mask[rows], offset[rows]])
@@ -177,7 +177,7 @@ class Compiler:
         if len(rows) == 0:
             return
         self.position[rows] = np.arange(len(rows))
-        sources = np.full((len(self.pending[variable]), len(rows)), -1, dtype=np.int64)
+        sources = np.full((len(self.pending[variable]), len(rows)), -1, dtype=np.int32)
         for source, part in enumerate(self.pending[variable]):
             sources[source, self.position[part.rows]] = part.terms
         inputs = self._narrow(rows, sources)

@@ -35,7 +35,8 @@ class ExactEStep(EStep):
         less. False gives the textbook's trajectory, which counts them.
     memory_budget : int, default 4 GiB
         Bytes that the compiled graph and one sweep over it may take. What would need
-        more is refused with a `MemoryBudgetError` before it is allocated.
+        more is refused with a `MemoryBudgetError` before it is allocated. Compiling takes
+        besides some 50 bytes for each distinct row and family, for a while.
 
     See Also
     --------

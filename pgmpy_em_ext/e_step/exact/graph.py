@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from pgmpy_em_ext.types import FloatArray, IntArray
+from pgmpy_em_ext.types import BoolArray, FloatArray, IntArray
 
 
 class Group(NamedTuple):
@@ -40,7 +40,7 @@ class Group(NamedTuple):
     size: IntArray
     output: slice
     weight: FloatArray
-    is_root: IntArray
+    is_root: BoolArray
     row: IntArray
     variable: IntArray
     scope: IntArray

@@ -12,8 +12,9 @@ import numpy as np
 from pgmpy_em_ext.e_step.exact.compile import compile_evidence
 from pgmpy_em_ext.e_step.exact.graph import EliminationGraph, Group
 from pgmpy_em_ext.e_step.exact.order import elimination_order
-from pgmpy_em_ext.e_step.exact.sweep import ForwardPass, beliefs, forward
+from pgmpy_em_ext.e_step.exact.sweep import ForwardPass, descend, forward
 from pgmpy_em_ext.network import Network
+from pgmpy_em_ext.reduction import observed_whole
 from pgmpy_em_ext.types import MISSING, Evidence, FloatArray, IntArray
 
 _SEARCH_BATCH = 1000
@@ -68,8 +69,8 @@ def row_log_likelihood(rows: RowPass, parameters: FloatArray) -> FloatArray:
         log_parameters = np.log(parameters)
         for group, log_scale in zip(rows.graph.groups, rows.forward_pass.log_scales, strict=True):
             np.add.at(total, group.row, log_scale)
-    for node, family in enumerate(rows.network.families):
-        observed = (rows.codes[:, list(family.members)] != MISSING).all(axis=1)
+    for node in range(rows.network.n_nodes):
+        observed = observed_whole(rows.network, node, rows.codes)
         total[observed] += log_parameters[rows.network.cells(node, rows.codes[observed])]
     return total
 
@@ -113,7 +114,6 @@ def row_posteriors(rows: RowPass) -> dict[int, FloatArray]:
         row is impossible.
     """
     network, graph = rows.network, rows.graph
-    adjoint = np.zeros(graph.n_values)
     missing = rows.codes == MISSING
     rank = np.cumsum(missing, axis=0) - 1
     found = {
@@ -121,12 +121,7 @@ def row_posteriors(rows: RowPass) -> dict[int, FloatArray]:
         for node in range(network.n_nodes)
         if missing[:, node].any()
     }
-    for group, table in zip(reversed(graph.groups), reversed(rows.forward_pass.tables), strict=True):
-        outgoing = adjoint[group.output]
-        outgoing[group.start[group.is_root]] = 1.0
-        belief = beliefs(group, table, outgoing)
-        for factor in group.inputs:
-            np.add.at(adjoint, factor.ravel(), belief.ravel())
+    for group, belief in descend(graph, rows.forward_pass, np.zeros(graph.n_values)):
         marginal = np.add.reduceat(belief, group.start, axis=1).T
         for variable, steps in _steps_by_variable(group):
             found[variable][rank[group.row[steps], variable]] = marginal[steps]

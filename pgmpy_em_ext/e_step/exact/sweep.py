@@ -1,5 +1,6 @@
 """The two sweeps over an elimination graph, in numpy: log-likelihood forward, counts in reverse."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -101,6 +102,36 @@ def beliefs(group: Group, table: FloatArray, adjoint: FloatArray) -> FloatArray:
     return np.divide(table * adjoint, total, out=np.zeros_like(table), where=total > 0)
 
 
+def descend(
+    graph: EliminationGraph, forward_pass: ForwardPass, adjoint: FloatArray
+) -> Iterator[tuple[Group, FloatArray]]:
+    """Hand weights back from the roots to the parameters, and yield every group's beliefs.
+
+    Parameters
+    ----------
+    graph : EliminationGraph
+        The compiled data.
+    forward_pass : ForwardPass
+        Its forward sweep.
+    adjoint : float ndarray of shape (n_values,)
+        Zeros; filled with the expected weight of every value.
+
+    Yields
+    ------
+    group : Group
+        The last group first.
+    belief : float ndarray of shape (card, n_columns)
+        See `beliefs`.
+    """
+    for group, table in zip(reversed(graph.groups), reversed(forward_pass.tables), strict=True):
+        outgoing = adjoint[group.output]
+        outgoing[group.start[group.is_root]] = group.weight[group.is_root]
+        belief = beliefs(group, table, outgoing)
+        for factor in group.inputs:
+            np.add.at(adjoint, factor.ravel(), belief.ravel())
+        yield group, belief
+
+
 def reverse(graph: EliminationGraph, forward_pass: ForwardPass) -> FloatArray:
     """Compute the expected counts: the gradient of the log-likelihood times the parameters.
 
@@ -114,10 +145,6 @@ def reverse(graph: EliminationGraph, forward_pass: ForwardPass) -> FloatArray:
     Russell, Binder, Koller & Kanazawa (1995), IJCAI. Darwiche (2003), J. ACM 50(3).
     """
     adjoint = np.zeros(graph.n_values)
-    for group, table in zip(reversed(graph.groups), reversed(forward_pass.tables), strict=True):
-        outgoing = adjoint[group.output]
-        outgoing[group.start[group.is_root]] = group.weight[group.is_root]
-        belief = beliefs(group, table, outgoing).ravel()
-        for factor in group.inputs:
-            np.add.at(adjoint, factor.ravel(), belief)
+    for _ in descend(graph, forward_pass, adjoint):
+        pass
     return adjoint[: len(graph.base_counts)] + graph.base_counts
