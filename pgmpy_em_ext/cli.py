@@ -3,6 +3,7 @@
 pgmpy takes seconds to import, so whatever needs it is imported inside the commands.
 """
 
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,21 @@ if TYPE_CHECKING:
 
 USER_ERRORS = (click.ClickException, ValueError, TypeError, OSError, ImportError)
 """What a user can put right; anything else is our fault and keeps its traceback."""
+
+IN_OUR_WORDS = (
+    (r"declare it with model\.latents = \{\.\.\., '(.*?)'\}", r"name it with --latent \1"),
+    (r"set model\.latents without the variable", "leave out its --latent"),
+    (r"declare the state with state_names=\{.*?\}", "add the state to the network's file"),
+    (r"by (the fitted model|the model's CPDs)", "by the network's file"),
+    (r"^latent_card says (\d+) states for '(.*?)', but", r"--latent \2=\1, but"),
+    (r", or leave latent_card out", ""),
+    (r"^init_cpds( |=)'(\w+)'", r"--init \2"),
+    (r"^e_step '", "--e-step '"),
+    (r"^(tol|max_iter|max_time|seed) must", lambda found: f"--{found[1].replace('_', '-')} must"),
+    (r"^n_init must", "--restarts must"),
+    (r"^n_jobs must", "--jobs must"),
+)
+"""Patterns of messages that speak to Python, and what to say on the command line."""
 
 ERROR_STATUS = 2
 SHOWN_ROWS = 3
@@ -55,10 +71,17 @@ class OneLineErrors(click.Group):
 
 
 def _explain(error: Exception) -> str:
-    """Give an error's message, and for a wrong command line the way to the help."""
+    """Give an error's message in the words of the command line, and for a wrong call the way to the help."""
     if isinstance(error, click.UsageError) and error.ctx is not None:
         return f"{error.format_message()} Try '{error.ctx.command_path} --help'."
-    return error.format_message() if isinstance(error, click.ClickException) else str(error)
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}."
+    message = str(error)
+    for in_python, here in IN_OUR_WORDS:
+        message = re.sub(in_python, here, message)
+    return message
 
 
 @contextmanager
@@ -115,12 +138,23 @@ def main() -> None:
 @click.option("--prior", metavar="NAME[:NUMBER]", help="BDeu:10, K2 or Dirichlet:0.5; none by default.")
 @click.option("--restarts", type=int, help="Runs, of which the best is kept; by default 10 with latents, else 1.")
 @click.option("--weights", metavar="COLUMN", help="Column with the weight of each row.")
-@click.option("--init", metavar="STRATEGY", help="Where to start: random, available_case, model (the file's CPDs), ...")
+@click.option(
+    "--init",
+    metavar="STRATEGY",
+    help="Where to start: available_case (the default), complete_case, marginal_mode, nearest_neighbor, random, "
+    "prior, uniform, or model (the file's CPDs).",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all random starts.")
 @click.option("--tol", type=float, default=1e-3, show_default=True, help="Nats to the optimum at which to stop.")
 @click.option("--max-iter", type=int, default=1000, show_default=True, help="Steps of a run at most.")
 @click.option("--max-time", type=float, metavar="SECONDS", help="Time after which the best so far is kept.")
-@click.option("--e-step", metavar="ENGINE", default="exact", show_default=True, help="exact, enumeration, ...")
+@click.option(
+    "--e-step",
+    metavar="ENGINE",
+    default="exact",
+    show_default=True,
+    help="exact, enumeration, variable_elimination or belief_propagation.",
+)
 @click.option("--jobs", type=int, default=1, show_default=True, help="Runs side by side; -1 for all processors.")
 def fit(
     network: Path,
@@ -205,13 +239,9 @@ def impute(network: Path, data: Path, output: Path, marks: tuple[str, ...], quie
     if not quiet:
         _say_note(note)
         known = [name for name in model.nodes() if name in table.columns]
-        rows = [
-            ("rows", f"{len(table):,}"),
-            ("cells filled", f"{int(table[known].isna().sum().sum()):,}"),
-            ("without a column", ", ".join(name for name in model.nodes() if name not in known) or "none"),
-            ("written", str(output)),
-        ]
-        click.echo(align(rows, "<<"))
+        n_filled = int(table[known].isna().sum().sum())
+        rows = [("rows", f"{len(table):,}"), *_columns(model, table), ("cells filled", f"{n_filled:,}")]
+        click.echo(align([*rows, ("written", str(output))], "<<"))
 
 
 @main.command()
@@ -247,7 +277,10 @@ def score(
         first = f"{impossible[0]} (counting from 0)"
         _say("warning", f"rows that are impossible under the network: {len(impossible):,}; the first is row {first}.")
     total = float(samples[counted] @ weight[counted])
-    rows = [("rows", f"{len(table):,}"), ("weight", f"{weight.sum():,.6g}")] if not quiet else []
+    rows = []
+    if not quiet:
+        others = table.drop(columns=[] if weights is None else weights)
+        rows = [("rows", f"{len(table):,}"), ("weight", f"{weight.sum():,.6g}"), *_columns(model, others)]
     rows += [("log-likelihood", f"{total:.6f}"), ("mean of a row", f"{total / weight.sum():.6f}")]
     click.echo(align(rows, "<<"))
 
@@ -262,6 +295,13 @@ def demo(rows: int, seed: int, output: Path) -> None:
 
     with _short_warnings():
         run_demo(rows, seed, output)
+
+
+def _columns(model: "DiscreteBayesianNetwork", table: "pd.DataFrame") -> list[tuple[str, str]]:
+    """Say which variables have no column, and are taken as unobserved, and which columns are ignored."""
+    absent = [name for name in model.nodes() if name not in table.columns]
+    ignored = [str(name) for name in table.columns if name not in model.nodes()]
+    return [("without a column", ", ".join(absent) or "none"), ("ignored columns", ", ".join(ignored) or "none")]
 
 
 def _say_note(note: str) -> None:
@@ -284,7 +324,9 @@ def _read(network: Path, data: Path, marks: tuple[str, ...]) -> tuple["DiscreteB
     if not kept:
         return model, table, ""
     found = ", ".join(f"{mark!r} in {columns}" for mark, columns in kept.items())
-    return model, table, f"read as states, as the network declares them: {found}. To make them missing, use --missing."
+    marks_to_name = " ".join(f"--missing {mark!r}" for mark in (*kept, "?"))
+    note = f"read as states, as the network declares them: {found}. To make them missing: {marks_to_name}."
+    return model, table, note
 
 
 def _declare_latents(model: "DiscreteBayesianNetwork", given: tuple[str, ...], network: Path) -> dict[str, int]:
@@ -332,9 +374,12 @@ def _parse_prior(text: str | None) -> "Prior | None":
     if not found.get_params():
         raise ValueError(f"--prior {text}: {name} takes no number. Write --prior {name}.")
     try:
-        return type(found)(float(number))
+        count = float(number)
     except ValueError:
         raise ValueError(f"--prior {text}: {number!r} is no number. Write it as in --prior {name}:10.") from None
+    if not 0 <= count < float("inf"):
+        raise ValueError(f"--prior {text}: the number must be >= 0.")
+    return type(found)(count)
 
 
 def _summary(estimator: "WeightedEM") -> list[tuple[str, str]]:
@@ -346,7 +391,7 @@ def _summary(estimator: "WeightedEM") -> list[tuple[str, str]]:
         ("rows", f"{reduction.n_rows:,}{weights}"),
         ("holes", f"{reduction.n_missing_cells:,}"),
         ("distinct rows", f"{reduction.n_distinct_rows:,}"),
-        ("runs", f"{len(estimator.restarts_):,}"),
+        ("runs", _runs(estimator)),
         ("iterations", f"{estimator.n_iter_:,}"),
         ("converged", ended),
         ("log-likelihood", f"{estimator.log_likelihood_:.6f}"),
@@ -361,6 +406,13 @@ def _summary(estimator: "WeightedEM") -> list[tuple[str, str]]:
     if reduction.ignored_columns:
         rows.append(("ignored columns", ", ".join(map(str, reduction.ignored_columns))))
     return rows
+
+
+def _runs(estimator: "WeightedEM") -> str:
+    """Count the runs, and those that converged where not all did."""
+    n_converged = sum(record.status == "converged" for record in estimator.restarts_)
+    n_runs = len(estimator.restarts_)
+    return f"{n_runs:,}" if n_converged in (0, n_runs) or n_runs == 1 else f"{n_runs:,} ({n_converged:,} converged)"
 
 
 def _unidentified(estimator: "WeightedEM") -> str:

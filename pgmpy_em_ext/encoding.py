@@ -103,7 +103,7 @@ def observed_states(column: pd.Series) -> list[Any]:
     return sort_states(_factorize(column)[1])
 
 
-def check_columns(data: Any, names: Iterable[Hashable]) -> list[Hashable]:
+def check_columns(data: Any, names: Sequence[Hashable]) -> list[Hashable]:
     """Check that the data is a table with at most one column for each variable.
 
     Returns
@@ -119,6 +119,8 @@ def check_columns(data: Any, names: Iterable[Hashable]) -> list[Hashable]:
         raise ValueError(f"data has several columns named {duplicated}; keep one for each variable.")
     if len(data) == 0:
         raise ValueError("data has no rows; at least one is needed.")
+    if columns and known.isdisjoint(columns):
+        raise ValueError(f"none of the data's columns {columns} is a variable of the model. Known: {list(names)}.")
     return [name for name in columns if name not in known]
 
 

@@ -92,7 +92,7 @@ def resolve_states(
         _check_conflict(name, found[name], latent_card, sources[name], latents)
     ignored = [name for name in latent_card if name in observed and name not in latents]
     if ignored:
-        logger.info("latent_card names %s, which have data: ignored.", ignored)
+        logger.warning("latent_card names %s, which have data: ignored. Their states are the data's.", ignored)
     promoted = tuple(name for name in latents if name not in set(declared_latents))
     if promoted:
         logger.info("The columns %s are missing in every row: taken as latent variables.", list(promoted))
@@ -122,13 +122,15 @@ def _check_names(
     state_names: Mapping[Hashable, Sequence[Hashable]] | None,
     latent_card: Mapping[Hashable, int] | None,
 ) -> tuple[Mapping[Hashable, Sequence[Hashable]], Mapping[Hashable, int]]:
-    """Check the kinds of the user's arguments; names that the model lacks are ignored, with a log line."""
+    """Check the kinds of the user's arguments; states of a data set's other columns are ignored, with a log line."""
     for argument, given in (("state_names", state_names), ("latent_card", latent_card)):
         if given is not None and not isinstance(given, Mapping):
             raise TypeError(f"{argument} must be a dict, or None. Got: {type(given).__name__}.")
         unknown = [name for name in given or {} if name not in set(names)]
+        if unknown and argument == "latent_card":
+            raise ValueError(f"latent_card names {unknown}, which the model does not have. Known: {list(names)}.")
         if unknown:
-            logger.info("%s names %s, which the model does not have: ignored.", argument, unknown)
+            logger.info("state_names names %s, which the model does not have: ignored.", unknown)
     for name, card in (latent_card or {}).items():
         if isinstance(card, bool) or not isinstance(card, Integral) or card < 1:
             raise ValueError(f"latent_card of {name!r} must be an integer >= 1. Got: {card!r}.")

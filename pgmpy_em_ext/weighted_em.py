@@ -348,6 +348,14 @@ class WeightedEM(DiscreteParameterEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+        n_unfinished = sum(record.status == "max_iter" for record in restarts)
+        if n_unfinished and best.status == "converged":
+            logger.warning(
+                "%d of %d runs ended by max_iter=%d before they converged; the best of all did converge.",
+                n_unfinished,
+                len(restarts),
+                self.max_iter,
+            )
         n_cut = sum(record.status == "max_time" for record in restarts)
         n_skipped = n_starts - len(restarts)
         by_callback = any(record.status == "callback" for record in restarts)

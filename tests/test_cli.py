@@ -134,7 +134,7 @@ class TestFit:
         result = succeed("fit", "--network", network, "--data", table, "--output", tmp_path / "f.bif")
         assert result.stderr == (
             "pgmpy-em: note: read as states, as the network declares them: 'None' in ['Cough']. "
-            "To make them missing, use --missing.\n"
+            "To make them missing: --missing 'None' --missing '?'.\n"
         )
         explicit = ["--missing", "?", "--missing", "None"]
         result = succeed("fit", "--network", network, "--data", table, "--output", tmp_path / "f.bif", *explicit)
@@ -238,13 +238,13 @@ class TestFit:
             (["--prior", "Jeffreys"], "--prior 'Jeffreys' is unknown. Known: ['BDeu', 'Dirichlet', 'K2']."),
             (["--prior", "K2:3"], "--prior K2:3: K2 takes no number. Write --prior K2."),
             (["--prior", "BDeu:ten"], "--prior BDeu:ten: 'ten' is no number. Write it as in --prior BDeu:10."),
-            (["--prior", "Dirichlet:-1"], "pseudo_counts must be a finite number >= 0. Got: -1.0."),
-            (["--init", "best"], "init_cpds 'best' is unknown. Known: "),
-            (["--e-step", "best"], "e_step 'best' is unknown. Known: "),
+            (["--prior", "Dirichlet:-1"], "--prior Dirichlet:-1: the number must be >= 0."),
+            (["--init", "best"], "--init best is unknown. Known: "),
+            (["--e-step", "best"], "--e-step 'best' is unknown. Known: "),
             (["--tol", "-1"], "tol must be a number >= 0. Got: -1.0."),
-            (["--restarts", "0"], "n_init must be an integer >= 1, or None. Got: 0."),
-            (["--max-time", "0"], "max_time must be a number > 0, or None. Got: 0.0."),
-            (["--jobs", "0"], "n_jobs must be an integer other than 0"),
+            (["--restarts", "0"], "--restarts must be an integer >= 1, or None. Got: 0."),
+            (["--max-time", "0"], "--max-time must be a number > 0, or None. Got: 0.0."),
+            (["--jobs", "0"], "--jobs must be an integer other than 0"),
             (["--max-iter", "many"], "Invalid value for '--max-iter': 'many' is not a valid integer."),
             (["--speed", "9"], "No such option"),
         ],
@@ -300,6 +300,10 @@ class TestImputeAndScore:
         result = succeed("impute", "--network", network, "--data", data, "--output", output)
         assert output.read_text() == "id,Flu,Cough\n007,1,yes\nNA,1,yes\n,2,None\n"
         assert summary(result)["without a column"].strip() == "Smoke"
+        assert summary(result)["ignored columns"].strip() == "id"
+        renamed = tmp_path / "renamed.csv"
+        renamed.write_text("FLU,COUGH\n1,yes\n")
+        fail("none of the data's columns", "score", "--network", network, "--data", renamed)
 
     def test_score(self, network, rows, table, tmp_path):
         arguments = ["score", "--network", network, "--data", table, "--missing", "?"]

@@ -116,13 +116,17 @@ class TestData:
     def test_no_rows(self):
         refuse("data has no rows; at least one is needed", data=DATA.iloc[:0])
 
+    def test_none_of_the_columns_is_a_variable(self):
+        data = DATA.rename(columns=str.lower)
+        refuse(r"none of the data's columns \['a', 'b'\] is a variable of the model. Known: \['A', 'B'\]", data=data)
+
     def test_duplicated_columns(self):
         data = pd.concat([DATA, DATA[["B"]]], axis=1)
         refuse(r"data has several columns named \['B'\]; keep one", data=data)
 
     def test_columns_of_several_levels_have_no_single_names(self):
         data = DATA.set_axis(pd.MultiIndex.from_product([["A", "B"], ["x"]])[:2], axis=1)
-        refuse("node 'A' has no column", data=data)
+        refuse(r"none of the data's columns \[\('A', 'x'\), \('B', 'x'\)\] is a variable", data=data)
 
     def test_unhashable_cell_in_an_arrow_column(self):
         lists = pd.Series([[0], [1], [0]], dtype=pd.ArrowDtype(pyarrow.list_(pyarrow.int64())))
@@ -184,6 +188,9 @@ class TestStates:
             data=DATA[["B"]],
             latent_card={"A": card},
         )
+
+    def test_latent_card_of_an_unknown_variable(self):
+        refuse(r"latent_card names \['Z'\], which the model does not have. Known: \['A', 'B'\]", latent_card={"Z": 3})
 
     def test_latent_card_in_conflict_with_state_names(self):
         refuse(

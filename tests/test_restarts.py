@@ -106,6 +106,17 @@ class TestBestOfN:
         assert len(set(run_seeds(5, 100))) == 100
         assert run_seeds(None, 2) != run_seeds(None, 2)
 
+    def test_unfinished_losers_are_logged(self, model, data, caplog):
+        settings = {"latent_card": {"H": 3}, "seed": 0, "n_init": 6}
+        steps = [record.n_iter for record in WeightedEM(**settings).fit(model, data).restarts_]
+        best = WeightedEM(**settings).fit(model, data).n_iter_
+        assert max(steps) > best
+        with caplog.at_level("WARNING"):
+            estimator = WeightedEM(max_iter=best, **settings).fit(model, data)
+        assert estimator.converged_
+        unfinished = sum(record.status == "max_iter" for record in estimator.restarts_)
+        assert f"{unfinished} of 6 runs ended by max_iter={best} before they converged" in caplog.text
+
 
 class TestCallback:
     def test_it_sees_every_evaluation(self, model, data):
