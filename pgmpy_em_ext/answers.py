@@ -230,7 +230,7 @@ def count_frames(network: Network, counts: FloatArray) -> dict[Hashable, pd.Data
     frames = {}
     for node, name in enumerate(network.names):
         parents = network.families[node].parents
-        values = network.block(counts, node).reshape(-1, network.cardinalities[node]).T
+        values = network.cpd_values(counts, node)
         columns = None
         if parents:
             columns = pd.MultiIndex.from_product(

@@ -115,7 +115,7 @@ def vector_of(network: Network, cpds: list[TabularCPD]) -> FloatArray:
 
 def cpds_of(network: Network, parameters: FloatArray) -> list[TabularCPD]:
     """Take a flat vector apart into CPDs."""
-    return [write_cpd(network, node, network.block(parameters, node)) for node in range(network.n_nodes)]
+    return [write_cpd(network, node, parameters) for node in range(network.n_nodes)]
 
 
 def count(network: Network, codes: IntArray) -> FloatArray:
@@ -124,7 +124,7 @@ def count(network: Network, codes: IntArray) -> FloatArray:
     Nothing shows the hidden variable: its own CPD and its children's become uniform.
     """
     counts = family_counts(network, codes, np.ones(len(codes))) + 1
-    return counts / network.column_sums(counts)[network.column_of_cell]
+    return network.normalize(counts)
 
 
 def n_complete(data: pd.DataFrame) -> int:

@@ -96,18 +96,16 @@ def make_uniform(problem: Problem, network: Network, best: RunResult) -> tuple[E
     ]
     if best.n_iter == 0:  # no M-step was made: the start is returned as it is
         return state, rows
-    uniform = (1.0 / network.column_sizes)[network.column_of_cell]
-    opened = np.where(unknown[network.column_of_cell], uniform, state.parameters)
+    opened = np.where(unknown[network.column_of_cell], network.uniform, state.parameters)
     reached = unknown & ~family.without_data(init(problem, opened).statistics.counts)
-    parameters = np.where((unknown & ~reached)[network.column_of_cell], uniform, state.parameters)
+    parameters = np.where((unknown & ~reached)[network.column_of_cell], network.uniform, state.parameters)
     return state._replace(parameters=parameters), rows
 
 
 def summarize(prepared: Prepared, total_weight: float, sizes: dict[str, int]) -> ReductionSummary:
     """Count what was merged and list what was ignored."""
     network, reduction = prepared.network, prepared.reduction
-    observable = [node for node in range(network.n_nodes) if node not in network.latents]
-    holes = reduction.codes[:, observable] == MISSING
+    holes = reduction.codes[:, list(network.observable)] == MISSING
     summary = ReductionSummary(
         n_rows=prepared.n_rows,
         n_zero_weight=prepared.n_zero_weight,

@@ -110,7 +110,7 @@ class RandomStart(Initializer):
 
     def start(self, context: StartContext) -> FloatArray:
         """Draw; see `Initializer.start`."""
-        return np.concatenate([draw_random(context, node).ravel() for node in range(context.n_nodes)])
+        return context.network.flatten(draw_random(context, node) for node in range(context.n_nodes))
 
     def is_random(self, context: StartContext) -> bool:
         """Every run starts elsewhere."""
@@ -124,7 +124,7 @@ class UniformStart(Initializer):
 
     def start(self, context: StartContext) -> FloatArray:
         """Fill; see `Initializer.start`."""
-        return (1.0 / context.network.column_sizes)[context.network.column_of_cell]
+        return context.network.uniform.copy()
 
     def is_random(self, context: StartContext) -> bool:
         """No run differs."""
@@ -143,7 +143,7 @@ class PriorStart(Initializer):
             draw_block(network, node, network.block(context.pseudo_counts, node) + 1, context.rng(node))
             for node in range(network.n_nodes)
         ]
-        return np.concatenate([block.ravel() for block in blocks])
+        return context.network.flatten(blocks)
 
     def is_random(self, context: StartContext) -> bool:
         """Every run starts elsewhere."""
@@ -165,7 +165,7 @@ class ModelStart(Initializer):
                 "Add them with model.add_cpds(...), or pass those that exist as a dict, and the others are drawn."
             )
         blocks = [read_cpd(network, context.model_cpds[name], "the model") for name in network.names]
-        return np.concatenate([block.ravel() for block in blocks])
+        return context.network.flatten(blocks)
 
     def is_random(self, context: StartContext) -> bool:
         """No run differs."""
@@ -190,7 +190,7 @@ class GivenStart(Initializer):
         blocks = [
             self.blocks[node] if node in self.blocks else draw_random(context, node) for node in range(context.n_nodes)
         ]
-        return np.concatenate([block.ravel() for block in blocks])
+        return context.network.flatten(blocks)
 
     def is_random(self, context: StartContext) -> bool:
         """Whether anything is left to draw."""
@@ -213,7 +213,7 @@ class CountingStart(Initializer):
         """Count and draw; see `Initializer.start`."""
         network = context.network
         counts = family_counts(network, *self.complete(context)) + 1
-        estimate = counts / network.column_sums(counts)[network.column_of_cell]
+        estimate = network.normalize(counts)
         for node in range(network.n_nodes):
             if node in context.unseen:
                 network.block(estimate, node)[...] = draw_random(context, node)
@@ -234,11 +234,6 @@ class AvailableCaseStart(CountingStart):
         return context.evidence.codes, context.evidence.weight
 
 
-def _observable(network: Network) -> list[int]:
-    """List the variables that are not latent."""
-    return [node for node in range(network.n_nodes) if node not in network.latents]
-
-
 class CompleteCaseStart(CountingStart):
     """Only the rows that observe every variable that is not latent (listwise deletion)."""
 
@@ -247,7 +242,7 @@ class CompleteCaseStart(CountingStart):
     def complete(self, context: StartContext) -> tuple[IntArray, FloatArray]:
         """Delete rows with a hole; see `CountingStart.complete`."""
         codes, weight, _ = context.evidence
-        whole = (codes[:, _observable(context.network)] != MISSING).all(axis=1)
+        whole = (codes[:, list(context.network.observable)] != MISSING).all(axis=1)
         return codes[whole], weight[whole]
 
 
@@ -260,7 +255,7 @@ class MarginalModeStart(CountingStart):
         """Impute; see `CountingStart.complete`."""
         codes, weight, _ = context.evidence
         completed = codes.copy()
-        for node in _observable(context.network):
+        for node in context.network.observable:
             observed = codes[:, node] != MISSING
             completed[~observed, node] = np.bincount(codes[observed, node], weights=weight[observed]).argmax()
         return completed, weight
@@ -291,7 +286,7 @@ class NearestNeighborStart(CountingStart):
         check_integer("max_donors", self.max_donors, low=1)
         codes, weight, _ = context.evidence
         completed = codes.copy()
-        nodes = _observable(context.network)
+        nodes = list(context.network.observable)
         donors = _donors(codes, nodes, self.max_donors)
         one_hot = _one_hot(codes[donors][:, nodes], [context.network.cardinalities[node] for node in nodes])
         observed = (codes[donors][:, nodes] != MISSING).astype(np.float32)

@@ -135,6 +135,29 @@ class Network:
         """View one family's block of a flat vector, with axes (parents, child)."""
         return vector[self.offsets[node] : self.offsets[node + 1]].reshape(self.shapes[node])
 
+    def cpd_values(self, vector: FloatArray, node: int) -> FloatArray:
+        """Give one family's entries in pgmpy's layout: a row for each state, a column for each configuration."""
+        return self.block(vector, node).reshape(-1, self.cardinalities[node]).T
+
+    @staticmethod
+    def flatten(blocks: Iterable[FloatArray]) -> FloatArray:
+        """Join the blocks of all families, in order, to one flat vector."""
+        return np.concatenate([block.ravel() for block in blocks])
+
+    @cached_property
+    def uniform(self) -> FloatArray:
+        """The flat vector in which every CPD column is uniform."""
+        return (1.0 / self.column_sizes)[self.column_of_cell]
+
+    @cached_property
+    def observable(self) -> tuple[int, ...]:
+        """The variables that are not latent."""
+        return tuple(node for node in range(self.n_nodes) if node not in self.latents)
+
+    def normalize(self, vector: FloatArray) -> FloatArray:
+        """Scale every CPD column of a flat vector to sum to one; each must hold something positive."""
+        return vector / self.column_sums(vector)[self.column_of_cell]
+
     def column_sums(self, vector: FloatArray) -> FloatArray:
         """Sum a flat vector over the child's states: one number for each CPD column."""
         return np.add.reduceat(vector, self.column_starts)

@@ -227,4 +227,4 @@ def read_parameters(model: Any) -> tuple[Network, FloatArray]:
     states = declared_states(structure.cpds)
     network = build_network(structure.names, structure.parents, states, structure.latents)
     blocks = [read_cpd(network, structure.cpds[name], "the model") for name in network.names]
-    return network, np.concatenate([block.ravel() for block in blocks])
+    return network, network.flatten(blocks)

@@ -397,9 +397,7 @@ class WeightedEM(DiscreteParameterEstimator):
         """Set what the questions about rows need, and what pgmpy takes."""
         self._network = network
         self._vector = parameters
-        self.parameters_ = [
-            write_cpd(network, node, network.block(parameters, node)) for node in range(network.n_nodes)
-        ]
+        self.parameters_ = [write_cpd(network, node, parameters) for node in range(network.n_nodes)]
         self.state_names_ = {
             name: list(states) for name, states in zip(network.names, network.state_names, strict=True)
         }

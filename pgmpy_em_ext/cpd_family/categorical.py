@@ -166,14 +166,14 @@ def _check_table(table: FloatArray, cpd: TabularCPD, source: str) -> FloatArray:
     return table
 
 
-def write_cpd(network: Network, node: int, block: FloatArray) -> TabularCPD:
-    """Turn a family block into a pgmpy CPD, parents sorted as pgmpy's estimators sort them."""
+def write_cpd(network: Network, node: int, parameters: FloatArray) -> TabularCPD:
+    """Turn one family of a flat vector into a pgmpy CPD, parents sorted as pgmpy's estimators sort them."""
     members = network.families[node].members
     parents = members[:-1]
     return TabularCPD(
         network.names[node],
         network.cardinalities[node],
-        block.reshape(-1, network.cardinalities[node]).T,
+        network.cpd_values(parameters, node),
         evidence=[network.names[parent] for parent in parents] or None,
         evidence_card=[network.cardinalities[parent] for parent in parents] or None,
         state_names={network.names[member]: list(network.state_names[member]) for member in members},

@@ -45,7 +45,7 @@ def to_model(network: Network, parameters: FloatArray, nodes: Iterable[int]) -> 
         cpd = TabularCPD(
             _label(node),
             network.cardinalities[node],
-            network.block(parameters, node).reshape(-1, network.cardinalities[node]).T,
+            network.cpd_values(parameters, node),
             evidence=[_label(parent) for parent in family.parents] or None,
             evidence_card=[network.cardinalities[parent] for parent in family.parents] or None,
         )
