@@ -315,7 +315,8 @@ class TestTinyProbabilities:
         np.testing.assert_allclose(found.counts, expected.counts, rtol=1e-12)
         assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-13)
 
-    @given(case=cases(deterministic=False), exponent=st.sampled_from([-60, -120, -300]))
+    # Six factors of 1e-50 stay within one table's range of 1e300: see "What is exact" on the page of mathematics.
+    @given(case=cases(deterministic=False), exponent=st.sampled_from([-10, -30, -50]))
     def test_anywhere(self, case, exponent):
         rng = np.random.default_rng(0)
         parameters = np.where(rng.random(len(case.parameters)) < 0.7, case.parameters * 10.0**exponent, case.parameters)
