@@ -265,7 +265,7 @@ def score(
         table_ending(output)
     model, table, note = _read(network, data, marks)
     given = None if weights is None else read_weights(table, weights, set(model.nodes()))
-    weight = check_weight(given, len(table))
+    weight = check_weight(given, table)
     samples = WeightedEM.from_model(model).score_samples(table)
     if output is not None:
         write_table(output, pd.DataFrame({"row": range(len(table)), "log_likelihood": samples}))

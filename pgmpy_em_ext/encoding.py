@@ -109,7 +109,7 @@ def check_columns(data: Any, names: Sequence[Hashable]) -> list[Hashable]:
     Returns
     -------
     list
-        The columns that are no variable of the model.
+        The columns that are no variable of the model, and are ignored; a log line says so.
     """
     if not isinstance(data, pd.DataFrame):
         raise TypeError(f"data must be a pandas DataFrame. Got: {type(data).__name__}.")
@@ -121,17 +121,21 @@ def check_columns(data: Any, names: Sequence[Hashable]) -> list[Hashable]:
         raise ValueError("data has no rows; at least one is needed.")
     if columns and known.isdisjoint(columns):
         raise ValueError(f"none of the data's columns {columns} is a variable of the model. Known: {list(names)}.")
-    return [name for name in columns if name not in known]
+    ignored = [name for name in columns if name not in known]
+    if ignored:
+        logger.info("The columns %s are no variables of the model: ignored.", ignored)
+    return ignored
 
 
-def check_weight(sample_weight: Any, n_rows: int) -> FloatArray:
-    """Check row weights; without any, every row weighs one record.
+def check_weight(sample_weight: Any, data: pd.DataFrame) -> FloatArray:
+    """Check a table's row weights; without any, every row weighs one record.
 
     Returns
     -------
     float ndarray of shape (n_rows,)
         Finite, >= 0, not all zero.
     """
+    n_rows = len(data)
     if sample_weight is None:
         return np.ones(n_rows)
     try:
@@ -153,10 +157,11 @@ def check_weight(sample_weight: Any, n_rows: int) -> FloatArray:
         raise ValueError("sample_weight is zero for every row; at least one must be positive.")
     if not np.isfinite(total):
         raise ValueError("sample_weight adds up to more than a number can hold. Divide all weights by a constant.")
+    _check_alignment(sample_weight, data)
     return weight
 
 
-def check_alignment(sample_weight: Any, data: pd.DataFrame) -> None:
+def _check_alignment(sample_weight: Any, data: pd.DataFrame) -> None:
     """Refuse a Series whose index is the table's in another order: by position it would weigh other rows."""
     if not isinstance(sample_weight, pd.Series) or sample_weight.index.equals(data.index):
         return

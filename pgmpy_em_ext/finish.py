@@ -102,14 +102,14 @@ def make_uniform(problem: Problem, network: Network, best: RunResult) -> tuple[E
     return state._replace(parameters=parameters), rows
 
 
-def summarize(prepared: Prepared, total_weight: float, sizes: dict[str, int]) -> ReductionSummary:
+def summarize(prepared: Prepared, sizes: dict[str, int]) -> ReductionSummary:
     """Count what was merged and list what was ignored."""
     network, reduction = prepared.network, prepared.reduction
     holes = reduction.codes[:, list(network.observable)] == MISSING
     summary = ReductionSummary(
         n_rows=prepared.n_rows,
         n_zero_weight=prepared.n_zero_weight,
-        total_weight=total_weight,
+        total_weight=prepared.total_weight,
         n_missing_cells=int(holes.sum(axis=1) @ reduction.multiplicity),
         n_distinct_rows=len(prepared.evidence.codes),
         n_missing_patterns=len(distinct_rows(list((prepared.evidence.codes == MISSING).T))[0]),

@@ -8,7 +8,7 @@ import numpy as np
 from pgmpy.factors.discrete import TabularCPD
 
 from pgmpy_em_ext.cpd_family.categorical import Categorical, read_cpd
-from pgmpy_em_ext.encoding import check_alignment, check_columns, check_weight, encode_table, number_rows
+from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, number_rows
 from pgmpy_em_ext.initializer import GivenStart, RandomStart, StartContext, check_parameters
 from pgmpy_em_ext.network import Network, build_network
 from pgmpy_em_ext.prior import Prior
@@ -47,6 +47,11 @@ class Prepared(NamedTuple):
     unlinked: tuple[int, ...]
 
     @property
+    def total_weight(self) -> float:
+        """Sum of the weights, in records."""
+        return float(self.evidence.weight.sum())
+
+    @property
     def has_hidden(self) -> bool:
         """Whether a variable is hidden, so that the likelihood may have several maxima."""
         return bool(self.network.latents or self.unlinked)
@@ -70,10 +75,7 @@ def prepare(estimator: Any, model: Any, data: Any, sample_weight: Any) -> Prepar
     settings = check_settings(estimator)
     structure = read_structure(model)
     ignored = check_columns(data, structure.names)
-    if ignored:
-        logger.info("The columns %s are no variables of the model: ignored.", ignored)
-    weight = check_weight(sample_weight, len(data))
-    check_alignment(sample_weight, data)
+    weight = check_weight(sample_weight, data)
     counted = weight > 0
     rows = number_rows(data)[counted]
     states = resolve_states(
@@ -148,9 +150,7 @@ def make_starts(prepared: Prepared, seed: int | None, n_init: int | None) -> lis
     they start from a random draw. Fixed CPDs are the same in all.
     """
     network = prepared.network
-    strategy = prepared.settings.strategy or GivenStart(
-        {network.index[cpd.variable]: block for cpd, block in _read_cpds(network, prepared.settings.init_cpds)}
-    )
+    strategy = prepared.settings.strategy or _given_start(network, prepared.settings.init_cpds)
     codes = prepared.evidence.codes
     unseen = [node for node in range(network.n_nodes) if not observed_whole(network, node, codes).any()]
     context = StartContext(
@@ -173,8 +173,9 @@ def make_starts(prepared: Prepared, seed: int | None, n_init: int | None) -> lis
     return starts
 
 
-def _read_cpds(network: Network, cpds: dict[Hashable, TabularCPD]) -> list[tuple[TabularCPD, FloatArray]]:
-    return [(cpd, read_cpd(network, cpd, "init_cpds")) for cpd in cpds.values()]
+def _given_start(network: Network, cpds: dict[Hashable, TabularCPD]) -> GivenStart:
+    blocks = [(cpd.variable, read_cpd(network, cpd, "init_cpds")) for cpd in cpds.values()]
+    return GivenStart({network.index[name]: block for name, block in blocks})
 
 
 def _read_fixed_blocks(network: Network, settings: Settings, structure: Structure) -> dict[int, FloatArray]:

@@ -67,7 +67,7 @@ def _has_symmetric_pair(network: Network, parameters: FloatArray, node: int) -> 
     _, kind = np.unique(np.concatenate(profiles, axis=1), axis=0, return_inverse=True)
     for alike in np.flatnonzero(np.bincount(kind) > 1):
         states = np.flatnonzero(kind == alike)
-        # Columns a and b are proportional where all two-by-two determinants vanish: a * sum(b) = b * sum(a).
+        # Proportional columns are equal once each is scaled to sum to one, and sorting brings them side by side.
         scaled = own[:, states] / np.maximum(own[:, states].sum(axis=0), np.finfo(float).tiny)
         scaled = scaled[:, np.lexsort(scaled)]
         if (np.abs(np.diff(scaled, axis=1)).max(axis=0) < 1e-15).any():

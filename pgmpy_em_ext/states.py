@@ -80,16 +80,15 @@ def resolve_states(
     found: dict[Hashable, list[Hashable]] = {}
     sources: dict[Hashable, str] = {}
     for name in names:
+        card = latent_card.get(name) if name in latents else None
         for source, known in sources_in_order:
-            outdated = source == MODEL and name in latents and latent_card.get(name, len(known.get(name, ())))
-            if name in known and (not outdated or outdated == len(known[name])):
+            if name in known and not _is_outranked(source, known[name], card):
                 found[name], sources[name] = _check_states(name, known[name], source), source
                 break
         else:
             sources[name] = "latent_card" if name in latents else "the data"
-            card = latent_card.get(name, DEFAULT_LATENT_CARD)
-            found[name] = list(range(card)) if name in latents else observed[name]
-        _check_conflict(name, found[name], latent_card, sources[name], latents)
+            found[name] = list(range(card or DEFAULT_LATENT_CARD)) if name in latents else observed[name]
+        _check_conflict(name, found[name], card, sources[name])
     ignored = [name for name in latent_card if name in observed and name not in latents]
     if ignored:
         logger.warning("latent_card names %s, which have data: ignored. Their states are the data's.", ignored)
@@ -152,16 +151,15 @@ def _check_states(name: Hashable, states: Any, source: str) -> list[Hashable]:
     return list(states)
 
 
-def _check_conflict(
-    name: Hashable,
-    states: Sequence[Hashable],
-    latent_card: Mapping[Hashable, int],
-    source: str,
-    latents: Sequence[Hashable],
-) -> None:
+def _is_outranked(source: str, states: Sequence[Hashable], card: int | None) -> bool:
+    """Whether these are a latent's states in the model's own CPDs, and ``latent_card`` says otherwise."""
+    return source == MODEL and card is not None and card != len(states)
+
+
+def _check_conflict(name: Hashable, states: Sequence[Hashable], card: int | None, source: str) -> None:
     """Refuse a latent cardinality that its states contradict."""
-    if name in latents and name in latent_card and latent_card[name] != len(states):
+    if card is not None and card != len(states):
         raise ValueError(
-            f"latent_card says {latent_card[name]} states for {name!r}, but {len(states)} come from {source}: "
+            f"latent_card says {card} states for {name!r}, but {len(states)} come from {source}: "
             f"{list(states)}. Make them agree, or leave latent_card out."
         )

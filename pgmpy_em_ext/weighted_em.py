@@ -21,7 +21,7 @@ from pgmpy_em_ext.cpd_family.categorical import write_cpd
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.exact import ExactEStep
 from pgmpy_em_ext.em import EMState, Problem, RunResult
-from pgmpy_em_ext.encoding import check_alignment, check_columns, check_weight, encode_table, number_rows
+from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, number_rows
 from pgmpy_em_ext.finish import UnidentifiedRow, make_uniform, summarize
 from pgmpy_em_ext.initializer import Initializer
 from pgmpy_em_ext.monitor import MIN_STEPS_WITH_LATENTS, StoppingRule
@@ -309,7 +309,7 @@ class WeightedEM(DiscreteParameterEstimator):
             min_iter=MIN_STEPS_WITH_LATENTS if prepared.has_hidden else 0,
             deadline=deadline,
             one_step=not (prepared.evidence.codes == MISSING).any(),
-            total_weight=float(prepared.evidence.weight.sum()),
+            total_weight=prepared.total_weight,
         )
         checkpoint = None
         if self.checkpoint is not None:
@@ -387,11 +387,10 @@ class WeightedEM(DiscreteParameterEstimator):
         self.converged_ = best.status == "converged"
         self.restarts_ = restarts
         self.n_parameters_ = prepared.family.n_free
-        total_weight = float(prepared.evidence.weight.sum())
         self.aic_ = 2 * self.n_parameters_ - 2 * self.log_likelihood_
-        self.bic_ = float(np.log(total_weight)) * self.n_parameters_ - 2 * self.log_likelihood_
+        self.bic_ = float(np.log(prepared.total_weight)) * self.n_parameters_ - 2 * self.log_likelihood_
         self.unidentified_rows_ = unidentified
-        self.reduction_ = summarize(prepared, total_weight, problem.engine.summary(problem.plan))
+        self.reduction_ = summarize(prepared, problem.engine.summary(problem.plan))
 
     def _store_parameters(self, network: Network, parameters: FloatArray) -> None:
         """Set what the questions about rows need, and what pgmpy takes."""
@@ -565,16 +564,12 @@ class WeightedEM(DiscreteParameterEstimator):
         """Encode a table by the fitted states."""
         self.check_is_fitted()
         check_integer("batch_size", self.batch_size, low=1)
-        ignored = check_columns(data, self._network.names)
-        if ignored:
-            logger.info("The columns %s are no variables of the model: ignored.", ignored)
+        check_columns(data, self._network.names)
         columns = set(data.columns.to_list())
         absent = [name for name in self._network.names if name not in columns]
         if absent:
             logger.info("The variables %s have no column: taken as unobserved.", absent)
-        weight = check_weight(sample_weight, len(data))
-        check_alignment(sample_weight, data)
-        return encode_table(self._network, number_rows(data), weight)
+        return encode_table(self._network, number_rows(data), check_weight(sample_weight, data))
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:

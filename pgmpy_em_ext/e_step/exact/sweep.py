@@ -78,14 +78,16 @@ def forward(graph: EliminationGraph, parameters: FloatArray) -> ForwardPass:
     tables, log_scales = [], []
     for group in graph.groups:
         table = _product(values, group.inputs)
-        scale = np.add.reduceat(table.sum(axis=0), group.start)
+        message = table.sum(axis=0)
+        scale = np.add.reduceat(message, group.start)
         shift = np.zeros(len(scale))
         tiny = np.flatnonzero(scale < SMALLEST_SCALE)
         if len(tiny):
             shift[tiny] = _rescale(values, group, table, tiny)
-            scale = np.add.reduceat(table.sum(axis=0), group.start)
+            message = table.sum(axis=0)
+            scale = np.add.reduceat(message, group.start)
         divisor = np.where(scale > 0, scale, 1.0)
-        values[group.output] = table.sum(axis=0) / np.repeat(divisor, group.size)
+        values[group.output] = message / np.repeat(divisor, group.size)
         tables.append(table)
         log_scales.append(np.log(divisor) + shift)
     return ForwardPass(values, tables, log_scales)
