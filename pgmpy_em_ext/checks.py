@@ -25,3 +25,10 @@ def check_integer(name: str, value: Any, *, low: int | None = None, optional: bo
         raise TypeError(f"{name} must be {allowed}. Got: {value!r}.")
     if low is not None and value < low:
         raise ValueError(f"{name} must be {allowed}. Got: {value!r}.")
+
+
+def check_n_jobs(value: Any, *, optional: bool = False) -> None:
+    """Check a number of threads as joblib has it."""
+    check_integer("n_jobs", value, optional=optional)
+    if value == 0:
+        raise ValueError("n_jobs must be an integer other than 0: the number of threads, or -1 for all. Got: 0.")

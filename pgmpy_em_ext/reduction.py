@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.packing import distinct_rows, weighted_bincount
+from pgmpy_em_ext.packing import sorted_rows, weighted_bincount
 from pgmpy_em_ext.types import MISSING, BoolArray, EncodedData, Evidence, FloatArray, IntArray
 
 
@@ -41,7 +41,7 @@ def _collect(
     if len(codes) == 0:
         return codes, weight, multiplicity, first_row
     _, weight_rank = np.unique(weight, return_inverse=True)
-    first, inverse = distinct_rows([*codes.T, weight_rank])
+    first, inverse = sorted_rows([*codes.T, weight_rank])
     total = np.zeros(len(first), dtype=np.int64)
     np.add.at(total, inverse, multiplicity)
     earliest = np.full(len(first), np.iinfo(np.int64).max)
@@ -72,7 +72,7 @@ def merge(left: Reduction, right: Reduction) -> Reduction:
 
 def to_evidence(reduction: Reduction) -> Evidence:
     """Add up the weights of equal rows, in an order that depends on their values alone."""
-    first, inverse = distinct_rows(list(reduction.codes.T))
+    first, inverse = sorted_rows(list(reduction.codes.T))
     weight = weighted_bincount(inverse, reduction.weight * reduction.multiplicity, len(first))
     first_row = np.full(len(first), np.iinfo(np.int64).max)
     np.minimum.at(first_row, inverse, reduction.first_row)

@@ -11,7 +11,7 @@ from pgmpy.parameter_estimator import DiscreteBayesianEstimator, DiscreteMLE
 from pgmpy_em_ext import e_step as e_step_package
 from pgmpy_em_ext import initializer as initializer_module
 from pgmpy_em_ext import prior as prior_module
-from pgmpy_em_ext.checks import check_integer, check_number
+from pgmpy_em_ext.checks import check_integer, check_n_jobs, check_number
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.initializer import AvailableCaseStart, Initializer
 from pgmpy_em_ext.prior import K2, BDeu, Dirichlet, Prior
@@ -61,9 +61,7 @@ def check_settings(estimator: Any) -> Settings:
     check_integer("n_init", estimator.n_init, low=1, optional=True)
     check_integer("batch_size", estimator.batch_size, low=1)
     check_integer("seed", estimator.seed, low=0, optional=True)
-    check_integer("n_jobs", estimator.n_jobs)
-    if estimator.n_jobs == 0:
-        raise ValueError("n_jobs must be an integer other than 0: the number of threads, or -1 for all. Got: 0.")
+    check_n_jobs(estimator.n_jobs)
     if estimator.acceleration not in ACCELERATIONS:
         raise ValueError(f"acceleration must be one of {list(ACCELERATIONS)}. Got: {estimator.acceleration!r}.")
     if estimator.callback is not None and not isinstance(estimator.callback, Callable):  # type: ignore[arg-type]

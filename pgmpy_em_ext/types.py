@@ -59,7 +59,11 @@ class ExpectedStatistics(NamedTuple):
     log_likelihood : float
         Log-likelihood of the observed data under the parameters that the counts
         were computed with, in nats, summed over records.
+    block_log_likelihood : float ndarray of shape (n_blocks,), optional
+        Its parts, where the engine tells independent blocks of families apart; 0 for
+        blocks that were at rest, whose counts are 0 too.
     """
 
     counts: FloatArray
     log_likelihood: float
+    block_log_likelihood: FloatArray | None = None

@@ -60,7 +60,8 @@ class WeightedEM(DiscreteParameterEstimator):
     atol : float, optional
         Stop also when no parameter changed by more than this.
     n_jobs : int, default 1
-        Threads for runs side by side; -1 for all processors. The answer is the same.
+        Threads, -1 for all processors: for the runs where there are several, else for the
+        E-steps of the one. The answer is the same to the last bit.
     batch_size : int, default 10000
         Rows worked on at once by the methods that answer row by row.
     seed : int, optional
@@ -246,7 +247,7 @@ class WeightedEM(DiscreteParameterEstimator):
         deadline = None if self.max_time is None else time.monotonic() + self.max_time
         prepared = prepare(self, model, data, sample_weight)
         starts = make_starts(prepared, self.seed, self.n_init)
-        engine = prepared.settings.engine
+        engine = self._with_threads(prepared.settings.engine, len(starts))
         plan = engine.prepare(prepared.network, prepared.evidence)
         problem = Problem(engine, plan, prepared.family)
         self._warn_of_saddles(prepared, starts)
@@ -298,6 +299,12 @@ class WeightedEM(DiscreteParameterEstimator):
         estimator._store_parameters(*read_parameters(model))
         return estimator
 
+    def _with_threads(self, engine: EStep, n_runs: int) -> EStep:
+        """Let a single run's engine use the threads that several runs would use, if it takes threads."""
+        if n_runs > 1 or engine.get_params().get("n_jobs", 0) is not None:
+            return engine
+        return engine.clone().set_params(n_jobs=self.n_jobs)
+
     def _run(
         self, problem: Problem, prepared: Prepared, starts: list[Start], deadline: float | None
     ) -> tuple[RunResult, list[Restart]]:
@@ -314,7 +321,7 @@ class WeightedEM(DiscreteParameterEstimator):
         checkpoint = None
         if self.checkpoint is not None:
             arrays = [prepared.family.pseudo_counts, prepared.family.fixed, *(start.parameters for start in starts)]
-            key = fingerprint(prepared.network, prepared.evidence, arrays, repr(problem.engine))
+            key = fingerprint(prepared.network, prepared.evidence, arrays, repr(prepared.settings.engine))
             checkpoint = Checkpoint(self.checkpoint, key)
         shown = self.show_progress and config.SHOW_PROGRESS
         with ProgressBar(len(starts), self.max_iter, self.callback, shown) as bar:

@@ -11,19 +11,51 @@ from problems import ProblemCase, brute_force, cases, random_parameters, sample_
 import pgmpy_em_ext.e_step
 from pgmpy_em_ext import EStep, ExactEStep, ImpossibleEvidenceError, MemoryBudgetError
 from pgmpy_em_ext.e_step.exact import compile as compile_module
+from pgmpy_em_ext.e_step.exact import engine as engine_module
+from pgmpy_em_ext.e_step.exact import groups, packed
 from pgmpy_em_ext.e_step.exact import order as order_module
 from pgmpy_em_ext.e_step.exact.compile import barren, compile_evidence
-from pgmpy_em_ext.e_step.exact.engine import ExactPlan
+from pgmpy_em_ext.e_step.exact.engine import make_plan
 from pgmpy_em_ext.e_step.exact.order import elimination_order, moral_graph
-from pgmpy_em_ext.e_step.exact.sweep import beliefs, forward
+from pgmpy_em_ext.e_step.exact.packed import PackedSweeps
+from pgmpy_em_ext.e_step.exact.sweep import GroupedSweeps, beliefs, forward
 from pgmpy_em_ext.network import build_network
 from pgmpy_em_ext.reduction import merge, reduce_rows, to_evidence
 from pgmpy_em_ext.registry import named_classes
 from pgmpy_em_ext.types import EncodedData
 
-ENGINES = {
-    name: found() for name, found in named_classes(EStep, pgmpy_em_ext.e_step).items() if found.get_class_tag("exact")
+KNOWN = {
+    name: found for name, found in named_classes(EStep, pgmpy_em_ext.e_step).items() if found.get_class_tag("exact")
 }
+BACKENDS = ["numpy", "numba", "numba in sections"]
+chosen_backend = "numpy"
+
+
+@pytest.fixture(scope="module", params=BACKENDS, autouse=True)
+def backend(request):
+    """Run everything on every backend; in sections, however small the graph."""
+    global chosen_backend
+    chosen_backend = request.param
+    with pytest.MonkeyPatch.context() as patch:
+        if chosen_backend == "numba in sections":
+            patch.setattr(packed, "READS_PER_SECTION", 20)
+            patch.setattr(packed, "READS_PER_SHARED_VALUE", 1e-3)
+        yield
+
+
+def exact(**arguments):
+    return ExactEStep(backend=chosen_backend.split()[0], **arguments)
+
+
+def engine_named(name):
+    return exact() if name == "exact" else KNOWN[name]()
+
+
+def plan_of(case, graph):
+    sweeps = GroupedSweeps(graph) if chosen_backend == "numpy" else PackedSweeps(graph)
+    return make_plan(case.network, case.evidence, graph, sweeps)
+
+
 TOLERANCE = {"rtol": 1e-10, "atol": 1e-10}
 
 
@@ -39,13 +71,13 @@ def live_cells(case):
 
 
 def test_the_known_engines():
-    assert set(ENGINES) == {"belief_propagation", "enumeration", "exact", "variable_elimination"}
+    assert set(KNOWN) == {"belief_propagation", "enumeration", "exact", "variable_elimination"}
 
 
 @pytest.mark.parametrize("name", ["enumeration", "exact"])
 @given(case=cases())
 def test_own_engines_equal_the_full_joint(name, case):
-    engine = ExactEStep(prune_barren=False) if name == "exact" else ENGINES[name]
+    engine = exact(prune_barren=False) if name == "exact" else engine_named(name)
     counts, log_likelihood = brute_force(case)
     found = statistics(engine, case)
     np.testing.assert_allclose(found.counts, counts, **TOLERANCE)
@@ -56,7 +88,7 @@ def test_own_engines_equal_the_full_joint(name, case):
 @given(case=cases(max_nodes=5, max_rows=4))
 def test_pgmpy_engines_equal_the_full_joint(name, case):
     counts, log_likelihood = brute_force(case)
-    found = statistics(ENGINES[name], case)
+    found = statistics(engine_named(name), case)
     np.testing.assert_allclose(found.counts, counts, **TOLERANCE)
     assert found.log_likelihood == pytest.approx(log_likelihood, rel=1e-10, abs=1e-10)
 
@@ -74,14 +106,14 @@ def test_campaign_of_larger_networks(seed):
     codes[rng.random(codes.shape) < rng.random()] = -1
     case = ProblemCase(network, parameters, codes, rng.gamma(1, size=8))
     counts, log_likelihood = brute_force(case)
-    found = statistics(ExactEStep(prune_barren=False), case)
+    found = statistics(exact(prune_barren=False), case)
     np.testing.assert_allclose(found.counts, counts, **TOLERANCE)
     assert found.log_likelihood == pytest.approx(log_likelihood, rel=1e-10, abs=1e-10)
 
 
 @given(case=cases())
 def test_pruning_changes_barren_families_alone(case):
-    pruned, full = statistics(ExactEStep(), case), statistics(ExactEStep(prune_barren=False), case)
+    pruned, full = statistics(exact(), case), statistics(exact(prune_barren=False), case)
     assert pruned.log_likelihood == pytest.approx(full.log_likelihood, rel=1e-12, abs=1e-12)
     live = live_cells(case)
     np.testing.assert_allclose(pruned.counts[live], full.counts[live], **TOLERANCE)
@@ -90,7 +122,7 @@ def test_pruning_changes_barren_families_alone(case):
 @given(case=cases())
 def test_counts_of_a_family_add_up_to_the_rows_where_it_is_not_barren(case):
     dead = barren(case.network, case.codes < 0)
-    found = statistics(ExactEStep(), case)
+    found = statistics(exact(), case)
     for node in range(case.network.n_nodes):
         expected = case.weight[~dead[:, node]].sum()
         assert case.network.block(found.counts, node).sum() == pytest.approx(expected, rel=1e-12, abs=1e-12)
@@ -98,7 +130,7 @@ def test_counts_of_a_family_add_up_to_the_rows_where_it_is_not_barren(case):
 
 @given(case=cases())
 def test_adjoints_of_a_step_add_up_to_its_weight(case):
-    graph = ExactEStep().prepare(case.network, case.evidence).graph
+    graph = groups.group_steps(exact().prepare(case.network, case.evidence).graph)
     forward_pass = forward(graph, case.parameters)
     adjoint = np.zeros(graph.n_values)
     for group, table in zip(reversed(graph.groups), reversed(forward_pass.tables), strict=True):
@@ -112,7 +144,7 @@ def test_adjoints_of_a_step_add_up_to_its_weight(case):
 
 @given(case=cases(deterministic=False, max_nodes=4))
 def test_counts_are_the_gradient_of_the_log_likelihood(case):
-    engine = ExactEStep()
+    engine = exact()
     found = statistics(engine, case)
     step = 1e-6
     for cell in range(0, case.network.n_cells, 3):
@@ -127,7 +159,7 @@ def test_counts_are_the_gradient_of_the_log_likelihood(case):
 def test_row_order_does_not_change_a_bit(case, seed):
     order = np.random.default_rng(seed).permutation(len(case.codes))
     shuffled = case._replace(codes=case.codes[order], weight=case.weight[order])
-    one, other = statistics(ExactEStep(), case), statistics(ExactEStep(), shuffled)
+    one, other = statistics(exact(), case), statistics(exact(), shuffled)
     np.testing.assert_array_equal(one.counts, other.counts)
     assert one.log_likelihood == other.log_likelihood
 
@@ -150,7 +182,14 @@ def test_whole_weights_equal_repetition_and_zero_weights_deletion(case):
     weight[0] = 2
     weighted = case._replace(weight=weight.astype(float))
     repeated = case._replace(codes=np.repeat(case.codes, weight, axis=0), weight=np.ones(weight.sum()))
-    one, other = statistics(ExactEStep(), weighted), statistics(ExactEStep(), repeated)
+    one, other = statistics(exact(), weighted), statistics(exact(), repeated)
+    np.testing.assert_array_equal(one.counts, other.counts)
+    assert one.log_likelihood == other.log_likelihood
+
+
+@given(case=cases(max_rows=30))
+def test_threads_do_not_change_a_bit(case):
+    one, other = statistics(exact(n_jobs=1), case), statistics(exact(n_jobs=3), case)
     np.testing.assert_array_equal(one.counts, other.counts)
     assert one.log_likelihood == other.log_likelihood
 
@@ -158,9 +197,9 @@ def test_whole_weights_equal_repetition_and_zero_weights_deletion(case):
 @given(case=cases(), seed=st.integers(0, 99))
 def test_the_elimination_order_does_not_matter(case, seed):
     order = np.random.default_rng(seed).permutation(case.network.n_nodes).tolist()
-    plan = ExactPlan(case.network, case.evidence, compile_evidence(case.network, case.evidence, order))
-    expected = statistics(ExactEStep(), case)
-    found = ExactEStep().expected_statistics(plan, case.parameters)
+    plan = plan_of(case, compile_evidence(case.network, case.evidence, order, cost=groups.COST))
+    expected = statistics(exact(), case)
+    found = exact().expected_statistics(plan, case.parameters)
     np.testing.assert_allclose(found.counts, expected.counts, **TOLERANCE)
     assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-12, abs=1e-12)
 
@@ -168,11 +207,11 @@ def test_the_elimination_order_does_not_matter(case, seed):
 @given(case=cases())
 def test_sharing_steps_does_not_matter(case):
     order = elimination_order(case.network)
-    graph = compile_evidence(case.network, case.evidence, order, share=False)
-    expected = statistics(ExactEStep(), case)
-    found = ExactEStep().expected_statistics(ExactPlan(case.network, case.evidence, graph), case.parameters)
+    graph = compile_evidence(case.network, case.evidence, order, share=False, cost=groups.COST)
+    expected = statistics(exact(), case)
+    found = exact().expected_statistics(plan_of(case, graph), case.parameters)
     np.testing.assert_allclose(found.counts, expected.counts, **TOLERANCE)
-    assert graph.n_steps >= ExactEStep().prepare(case.network, case.evidence).graph.n_steps
+    assert graph.n_steps >= exact().prepare(case.network, case.evidence).graph.n_steps
 
 
 @given(case=cases(), seed=st.integers(0, 99))
@@ -192,8 +231,8 @@ def test_the_order_of_variables_and_states_does_not_matter(case, seed):
         block = network.block(case.parameters, old)[np.ix_(*(flips[m] for m in members))]
         other.block(parameters, new)[...] = block
         codes[:, new] = np.where(case.codes[:, old] < 0, -1, np.argsort(flips[old])[case.codes[:, old]])
-    one = statistics(ExactEStep(), case)
-    two = statistics(ExactEStep(), ProblemCase(other, parameters, codes, case.weight))
+    one = statistics(exact(), case)
+    two = statistics(exact(), ProblemCase(other, parameters, codes, case.weight))
     assert two.log_likelihood == pytest.approx(one.log_likelihood, rel=1e-12, abs=1e-12)
     for new, old in enumerate(order):
         members = network.families[old].members
@@ -206,7 +245,7 @@ def test_rows_without_any_observation_have_no_effect(case):
     padded = case._replace(
         codes=np.vstack([case.codes, np.full((1, case.network.n_nodes), -1)]), weight=np.append(case.weight, 5.0)
     )
-    one, other = statistics(ExactEStep(), case), statistics(ExactEStep(), padded)
+    one, other = statistics(exact(), case), statistics(exact(), padded)
     np.testing.assert_allclose(one.counts, other.counts, **TOLERANCE)
     assert one.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-10)
 
@@ -215,7 +254,7 @@ def test_rows_without_any_observation_have_no_effect(case):
 def test_without_missing_cells_the_counts_are_counts(case):
     rng = np.random.default_rng(0)
     complete = case._replace(codes=sample_codes(case.network, case.parameters, len(case.codes), rng))
-    found = statistics(ExactEStep(), complete)
+    found = statistics(exact(), complete)
     expected = np.zeros(case.network.n_cells)
     for node in range(case.network.n_nodes):
         np.add.at(expected, case.network.cells(node, complete.codes), case.weight)
@@ -233,25 +272,25 @@ class TestImpossibleEvidence:
         codes = np.array([[-1, 0, 0], [-1, 0, 0], [0, -1, 1]])
         return ProblemCase(network, parameters, codes, np.ones(3))
 
-    @pytest.mark.parametrize("name", sorted(ENGINES))
+    @pytest.mark.parametrize("name", sorted(KNOWN))
     def test_hidden_contradiction(self, case, name):
         with pytest.raises(ImpossibleEvidenceError, match=r"row 2 \(counting from 0\).*H=0, Y='d'") as caught:
-            statistics(ENGINES[name], case)
+            statistics(engine_named(name), case)
         assert caught.value.row == 2
         assert caught.value.values == {"H": 0, "Y": "d"}
 
-    @pytest.mark.parametrize("name", sorted(ENGINES))
+    @pytest.mark.parametrize("name", sorted(KNOWN))
     def test_observed_contradiction(self, case, name):
         observed = case._replace(codes=np.array([[-1, 0, 0], [-1, 1, 0], [-1, 0, 0]]))
         with pytest.raises(ImpossibleEvidenceError, match=r"row 1 .*X='b', Y='c'"):
-            statistics(ENGINES[name], observed)
+            statistics(engine_named(name), observed)
 
-    @pytest.mark.parametrize("name", sorted(ENGINES))
+    @pytest.mark.parametrize("name", sorted(KNOWN))
     def test_the_first_such_row_of_the_table_is_named(self, case, name):
         """Not the first in the order of the codes, in which the evidence is kept."""
         later = case._replace(codes=np.array([[0, 0, 0], [1, -1, 0], [0, 1, 1], [0, 0, 1]]), weight=np.ones(4))
         with pytest.raises(ImpossibleEvidenceError, match="row 1 ") as caught:
-            statistics(ENGINES[name], later)
+            statistics(engine_named(name), later)
         assert caught.value.row == 1
 
     @given(case=cases(), seed=st.integers(0, 9))
@@ -260,7 +299,7 @@ class TestImpossibleEvidence:
         found = {}
         for name in ("enumeration", "exact"):
             try:
-                found[name] = statistics(ENGINES[name], case, parameters)
+                found[name] = statistics(engine_named(name), case, parameters)
             except ImpossibleEvidenceError as error:
                 found[name] = error
         if isinstance(found["enumeration"], ImpossibleEvidenceError):
@@ -287,19 +326,38 @@ class TestManyFactors:
         return ProblemCase(network, parameters, codes, np.ones(20))
 
     def test_equals_enumeration(self, case):
-        with_items_enumerated = ENGINES["enumeration"]
+        with_items_enumerated = engine_named("enumeration")
         items_observed = np.maximum(case.codes, 0)
         items_observed[:, 0] = -1
         dense = case._replace(codes=items_observed)
         expected = statistics(with_items_enumerated, dense)
-        found = statistics(ExactEStep(), dense)
+        found = statistics(exact(), dense)
         assert found.log_likelihood < 20 * -745  # exp(-745) is the smallest number above zero
         assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-12)
         np.testing.assert_allclose(found.counts, expected.counts, **TOLERANCE)
 
     def test_cost_grows_with_the_number_of_factors(self, case):
-        graph = ExactEStep().prepare(case.network, case.evidence).graph
+        graph = exact().prepare(case.network, case.evidence).graph
         assert graph.n_steps < 2 * 20 * 300 / (compile_module.MAX_INPUTS - 1)
+
+
+class TestBackends:
+    def test_auto_takes_numba_where_the_graph_repays_it(self):
+        rng = np.random.default_rng(0)
+        network = build_network(range(12), {i: [i - 1] for i in range(1, 12)}, {i: [0, 1, 2] for i in range(12)})
+        parameters = random_parameters(network, rng)
+        for n_rows, expected in ((5, GroupedSweeps), (3000, PackedSweeps)):
+            codes = sample_codes(network, parameters, n_rows, rng)
+            codes[rng.random(codes.shape) < 0.5] = -1
+            case = ProblemCase(network, parameters, codes, np.ones(n_rows))
+            assert type(ExactEStep().prepare(network, case.evidence).sweeps) is expected
+
+    def test_without_numba_numpy_serves(self, monkeypatch):
+        monkeypatch.setattr(packed, "has_numba", lambda: False)
+        network = build_network("HX", {"X": "H"}, {"H": [0, 1], "X": [0, 1]})
+        case = ProblemCase(network, np.full(6, 0.5), np.array([[-1, 0]]), np.ones(1))
+        monkeypatch.setattr(engine_module, "TINY", 0)
+        assert type(ExactEStep().prepare(network, case.evidence).sweeps) is GroupedSweeps
 
 
 class TestTinyProbabilities:
@@ -311,7 +369,7 @@ class TestTinyProbabilities:
         tiny = 10.0**exponent
         parameters = np.concatenate([[0.5, 0.5], np.tile([tiny, 1 - tiny, 3 * tiny, 1 - 3 * tiny], 5)])
         case = ProblemCase(network, parameters, np.array([[-1, 0, 0, 0, 0, 0], [-1, 1, 1, 1, 0, 1]]), np.ones(2))
-        expected, found = statistics(ENGINES["enumeration"], case), statistics(ExactEStep(), case)
+        expected, found = statistics(engine_named("enumeration"), case), statistics(exact(), case)
         np.testing.assert_allclose(found.counts, expected.counts, rtol=1e-12)
         assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-13)
 
@@ -320,8 +378,8 @@ class TestTinyProbabilities:
     def test_anywhere(self, case, exponent):
         rng = np.random.default_rng(0)
         parameters = np.where(rng.random(len(case.parameters)) < 0.7, case.parameters * 10.0**exponent, case.parameters)
-        expected = statistics(ENGINES["enumeration"], case, parameters)
-        found = statistics(ExactEStep(prune_barren=False), case, parameters)
+        expected = statistics(engine_named("enumeration"), case, parameters)
+        found = statistics(exact(prune_barren=False), case, parameters)
         np.testing.assert_allclose(found.counts, expected.counts, rtol=1e-9, atol=1e-12)
         assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-12)
 
@@ -359,7 +417,7 @@ class TestMemoryBudget:
         codes[:, :n_parents] = -1
         evidence = to_evidence(reduce_rows(EncodedData(codes, np.ones(1), np.arange(1))))
         with pytest.raises(MemoryBudgetError) as caught:
-            ExactEStep(memory_budget=10**6).prepare(network, evidence)
+            exact(memory_budget=10**6).prepare(network, evidence)
         message = str(caught.value)
         assert "memory budget of 1,000,000 bytes" in message
         assert re.search(r"[\d,]{13,} cells", message)

@@ -23,6 +23,7 @@ from pgmpy_em_ext import (
     Prior,
     WeightedEM,
 )
+from pgmpy_em_ext.e_step.exact import packed
 from pgmpy_em_ext.initializer import NearestNeighborStart
 
 DATA = pd.DataFrame({"A": [0, 1, 1, None], "B": [0, 1, None, 1]})
@@ -479,6 +480,17 @@ class TestInference:
     def test_over_the_memory_budget(self):
         message = r"memory budget of 10 bytes: .* with a table of 2 cells over \['A'\].*ExactEStep\(memory_budget"
         refuse(message, MemoryBudgetError, e_step=ExactEStep(memory_budget=10))
+
+    def test_a_backend_that_is_none(self):
+        refuse(r"backend must be one of \['auto', 'numba', 'numpy'\]. Got: 'cuda'.", e_step=ExactEStep(backend="cuda"))
+
+    def test_numba_that_is_not_installed(self, monkeypatch):
+        monkeypatch.setattr(packed, "has_numba", lambda: False)
+        message = 'backend="numba" needs numba, which is not installed: pip install numba.'
+        refuse(message, ImportError, e_step=ExactEStep(backend="numba"))
+
+    def test_a_number_of_threads_that_is_none(self):
+        refuse("n_jobs must be an integer other than 0", e_step=ExactEStep(n_jobs=0))
 
     @pytest.mark.parametrize("budget", ["4GB", None, 1.5])
     def test_a_memory_budget_that_is_no_number(self, budget):

@@ -19,6 +19,7 @@ PANDAS_OR_PGMPY = {
     "encoding",
     "formats",
     "initializer",
+    "packing",  # for its hash table
     "prepare",
     "settings",
     "states",

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from skbase.base import BaseObject
 
 from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.types import Evidence, ExpectedStatistics, FloatArray
+from pgmpy_em_ext.types import Evidence, ExpectedStatistics, FloatArray, IntArray
 
 
 class EStep(BaseObject):
@@ -49,6 +49,20 @@ class EStep(BaseObject):
         MemoryBudgetError
             Where the engine's budget does not suffice.
         """
+
+    def blocks(self, plan: Any) -> IntArray | None:
+        """Tell which families the data joins; None, the default, where the engine does not know.
+
+        Returns
+        -------
+        int ndarray of shape (n_nodes,) or None
+            Each family's independent block, numbered from 0: the log-likelihood is a sum over the
+            blocks, each a function of its own families' parameters alone, so that EM stops
+            for each on its own. An engine that knows blocks takes a further argument, ``active``,
+            in `expected_statistics`: a bool ndarray of shape (n_blocks,) that marks those to
+            evaluate; and returns ``block_log_likelihood``.
+        """
+        return None
 
     @abstractmethod
     def expected_statistics(self, plan: Any, parameters: FloatArray) -> ExpectedStatistics:

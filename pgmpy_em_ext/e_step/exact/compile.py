@@ -4,8 +4,8 @@ The rules, per row: a missing variable without observed descendants is barren an
 out; an observed variable is an index; the others are axes, eliminated in one global
 order. A step is known by the variable that it eliminates and by its inputs, each a slice
 of a CPD or the message of an earlier step, so that equal steps of different rows are one
-step, which carries the weight of all of them. Every loop below is over variables, families
-or distinct shapes of tables, never over rows.
+step, which carries the weight of all of them. Every loop below is over variables and
+families, never over rows, steps or shapes of tables.
 
 References
 ----------
@@ -18,12 +18,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from networkx.utils import UnionFind
 
-from pgmpy_em_ext.e_step.exact.assemble import StepBlock, assemble
-from pgmpy_em_ext.e_step.exact.graph import EliminationGraph, Scope
-from pgmpy_em_ext.e_step.exact.terms import TermTable
+from pgmpy_em_ext.e_step.exact.graph import EliminationGraph, Steps
+from pgmpy_em_ext.e_step.exact.shapes import Axes, ShapeTable
+from pgmpy_em_ext.e_step.exact.terms import ScopeTable, TermTable
 from pgmpy_em_ext.exceptions import MemoryBudgetError
-from pgmpy_em_ext.network import Network, contiguous_strides
+from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import distinct_rows, weighted_bincount
 from pgmpy_em_ext.types import MISSING, BoolArray, Evidence, FloatArray, IntArray
 
@@ -31,17 +32,25 @@ MAX_INPUTS = 6
 """Factors multiplied in one step. More are first multiplied in blocks, which equal rows share and whose
 products are scaled, so that hundreds of factors neither underflow nor cost more than their number."""
 
-BYTES_PER_CELL = 24
-"""Memory of one table cell beside its indices: the table, the belief, a temporary."""
-
-BYTES_PER_INDEX = 8
-"""Memory of one 32-bit position in the value vector, and of the copy that assembling the graph makes."""
-
 BYTES_PER_STEP = 120
 """Memory of what is kept of each step beside its table."""
 
+BYTES_PER_TEMPLATE_CELL = 4
+"""Memory of one 32-bit position in a template, which all steps of a shape share."""
+
 MAX_VALUES = 2**31 - 1
 """Longest value vector that 32-bit positions reach."""
+
+_DENSE = 1 << 16
+"""Keys below this, or below four times the number of rows, are looked up in a table, not in a hash table."""
+
+
+class CellCost(NamedTuple):
+    """Bytes that a backend needs of each table cell, of each position that it reads, of each cell of a message."""
+
+    cell: int
+    position: int
+    message: int
 
 
 class Messages(NamedTuple):
@@ -49,6 +58,26 @@ class Messages(NamedTuple):
 
     rows: IntArray
     terms: IntArray
+
+
+class FamilyKinds(NamedTuple):
+    """The distinct ways in which the rows meet one family.
+
+    Attributes
+    ----------
+    kind_of_row : int ndarray of shape (n_rows,)
+        Which way; ``n_kinds`` where the family has no part in the row.
+    digits : int ndarray of shape (n_members, n_kinds)
+        The members' states; the cardinality where a member is missing.
+    """
+
+    kind_of_row: IntArray
+    digits: IntArray
+
+    @property
+    def n_kinds(self) -> int:
+        """Number of kinds."""
+        return self.digits.shape[1]
 
 
 def barren(network: Network, missing: BoolArray) -> BoolArray:
@@ -65,7 +94,7 @@ def barren(network: Network, missing: BoolArray) -> BoolArray:
     -------
     bool ndarray of shape (n_rows, n_nodes)
     """
-    dead = missing.copy()
+    dead = missing.copy(order="K")
     for node in reversed(network.topological_order):
         for child in network.children[node]:
             dead[:, node] &= dead[:, child]
@@ -90,6 +119,8 @@ class Compiler:
         step belongs to one row, so that its beliefs are that row's posterior.
     memory_budget : int
         Bytes that the graph and one sweep may take.
+    cost : CellCost
+        What the backend that will sweep over the graph needs.
     """
 
     def __init__(
@@ -101,22 +132,29 @@ class Compiler:
         prune_barren: bool,
         share: bool,
         memory_budget: int,
+        cost: CellCost,
     ) -> None:
         self.network = network
-        self.evidence = evidence
+        self.weight = evidence.weight
         self.order = order
         self.share = share
         self.memory_budget = memory_budget
+        self.cost = cost
         self.rank = np.empty(network.n_nodes, dtype=np.int64)
         self.rank[list(order)] = np.arange(network.n_nodes)
-        missing = evidence.codes == MISSING
+        codes = np.asfortranarray(evidence.codes)  # whole columns are read
+        missing = codes == MISSING
         self.dead = barren(network, missing) if prune_barren else np.zeros_like(missing)
         self.alive = missing & ~self.dead
+        self.digits = np.where(self.alive, np.array(network.cardinalities, dtype=np.int32), np.maximum(codes, 0))
+        self.scopes = ScopeTable()
         self.terms = TermTable()
-        self.templates: dict[tuple, IntArray] = {}
+        self.shapes = ShapeTable(network, self.scopes)
         self.pending: list[list[Messages]] = [[] for _ in range(network.n_nodes)]
-        self.blocks: list[StepBlock] = []
-        self.n_messages = 0
+        self.parts: list[Steps] = []
+        self.n_steps = 0
+        self.n_inputs = 0
+        self.n_values = network.n_cells
         self.bytes = 0
         self.position = np.empty(len(evidence.weight), dtype=np.int64)
 
@@ -128,48 +166,95 @@ class Compiler:
         for variable in self.order:
             self._eliminate(variable)
             self.pending[variable] = []
-        return assemble(self.network.n_cells, self.n_messages, base_counts, self.blocks, tuple(self.terms.layouts))
+        return EliminationGraph(
+            base_counts, self._join_parts(), self.shapes.freeze(), self.scopes.freeze(), self._find_blocks()
+        )
+
+    def _find_blocks(self) -> IntArray:
+        """Give independent blocks of families numbers: a missing variable joins its family and its children's."""
+        joined = UnionFind(range(self.network.n_nodes))
+        for node, children in enumerate(self.network.children):
+            for child in children:
+                if (self.alive[:, node] & ~self.dead[:, child]).any():
+                    joined.union(node, child)
+        names = [joined[node] for node in range(self.network.n_nodes)]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        return np.array([numbers[name] for name in names])
+
+    def _join_parts(self) -> Steps:
+        """Put the steps of all eliminations one after the other."""
+        nothing = [np.zeros(0, dtype=np.float64 if name == "weight" else np.int64) for name in Steps._fields]
+        return Steps(*(np.concatenate(columns) for columns in zip(nothing, *self.parts, strict=True)))
 
     def _slice_family(self, node: int, base_counts: FloatArray) -> None:
         """Count the family where it is observed; elsewhere hand its slices to their first variable."""
-        network, codes = self.network, self.evidence.codes
+        network = self.network
         members = network.families[node].members
-        start, stop = network.offsets[node : node + 2]
-        offset = np.full(len(codes), start)
-        mask = np.zeros(len(codes), dtype=np.int64)
-        first = np.full(len(codes), network.n_nodes)
-        for bit, (member, stride) in enumerate(zip(members, network.strides[node], strict=True)):
-            alive = self.alive[:, member]
-            offset += np.where(codes[:, member] > 0, codes[:, member].astype(np.int64), 0) * stride
-            mask |= alive.astype(np.int64) << bit
-            np.minimum(first, self.rank[member], out=first, where=alive)
-        needed = ~self.dead[:, node]
-        counted = needed & (mask == 0)
-        base_counts[start:stop] = weighted_bincount(
-            offset[counted] - start, self.evidence.weight[counted], stop - start
-        )
-        rows = np.flatnonzero(needed & (mask != 0))
-        if len(rows) == 0:
+        kinds = self._family_kinds(node)
+        if kinds.n_kinds == 0:
             return
-        kinds, inverse = distinct_rows([mask[rows], offset[rows]])
-        numbers = self.terms.append(self._slice_layouts(node, mask[rows[kinds]]), offset[rows[kinds]], 0)[inverse]
-        self._send(rows, numbers, first[rows])
+        counts = weighted_bincount(kinds.kind_of_row, self.weight, kinds.n_kinds + 1)[:-1]
+        cards = np.array(network.shapes[node])[:, None]
+        free = kinds.digits == cards
+        strides = np.array(network.strides[node])[:, None]
+        offset = network.offsets[node] + (np.where(free, 0, kinds.digits) * strides).sum(axis=0)
+        counted = ~free.any(axis=0)
+        base_counts[offset[counted]] = counts[counted]
+        sliced = np.flatnonzero(~counted)
+        if len(sliced) == 0:
+            return
+        numbers = self.terms.append(
+            self._slice_scopes(node, free[:, sliced]), offset[sliced], np.zeros(len(sliced), dtype=np.int64)
+        )
+        term = np.full(kinds.n_kinds + 1, -1, dtype=np.int32)
+        term[sliced] = numbers
+        ranks = self.rank[list(members)][:, None]
+        destination = np.full(kinds.n_kinds + 1, network.n_nodes, dtype=np.int32)
+        destination[:-1] = np.where(free, ranks, network.n_nodes).min(axis=0)
+        self._send(None, term[kinds.kind_of_row], destination[kinds.kind_of_row], np.unique(destination[sliced]))
 
-    def _slice_layouts(self, node: int, masks: IntArray) -> IntArray:
-        """Layouts of a family's slices, given which of its members range freely."""
-        members, strides = self.network.families[node].members, self.network.strides[node]
-        distinct, inverse = np.unique(masks, return_inverse=True)
-        layouts = []
-        for mask in distinct.tolist():
-            free = sorted((m, s) for bit, (m, s) in enumerate(zip(members, strides, strict=True)) if mask >> bit & 1)
-            layouts.append(self.terms.layout(Scope(tuple(m for m, _ in free), tuple(s for _, s in free))))
-        return np.array(layouts)[inverse]
+    def _family_kinds(self, node: int) -> FamilyKinds:
+        """Find the distinct combinations of states and holes of one family's members."""
+        members = self.network.families[node].members
+        digits = [self.digits[:, member] for member in members]
+        spans = [card + 1 for card in self.network.shapes[node]]
+        n_keys = math.prod(spans)
+        absent = self.dead[:, node]
+        if n_keys > max(_DENSE, 4 * len(absent)):
+            rows = np.flatnonzero(~absent)
+            kind_of_row = np.empty(len(absent), dtype=np.int64)
+            first, kind_of_row[rows] = distinct_rows([digit[rows] for digit in digits])
+            kind_of_row[absent] = len(first)
+            return FamilyKinds(kind_of_row, np.stack([digit[rows[first]] for digit in digits]))
+        key = np.zeros(len(absent), dtype=np.int64)
+        for digit, span in zip(digits, spans, strict=True):
+            key *= span
+            key += digit
+        key[absent] = n_keys
+        present = np.flatnonzero(np.bincount(key, minlength=n_keys)[:n_keys])
+        kind_of_key = np.empty(n_keys + 1, dtype=np.int64)
+        kind_of_key[present] = np.arange(len(present))
+        kind_of_key[n_keys] = len(present)
+        return FamilyKinds(kind_of_key[key], np.stack(np.unravel_index(present, spans)))
 
-    def _send(self, rows: IntArray, terms: IntArray, rank: IntArray) -> None:
-        """Hand each row's term to the variable of that rank, as one source of input."""
-        for destination in np.unique(rank).tolist():
-            chosen = rank == destination
-            self.pending[self.order[destination]].append(Messages(rows[chosen], terms[chosen]))
+    def _slice_scopes(self, node: int, free: BoolArray) -> IntArray:
+        """Scopes of a family's slices, given which of its members range freely."""
+        members, strides = np.array(self.network.families[node].members), np.array(self.network.strides[node])
+        by_number = np.argsort(members)
+        first, inverse = distinct_rows(list(free))
+        _, columns = np.nonzero(free[by_number][:, first].T)
+        counts = free[:, first].sum(axis=0)
+        return self.scopes.append(counts, members[by_number][columns], strides[by_number][columns])[inverse]
+
+    def _send(self, rows: IntArray | None, terms: IntArray, rank: IntArray, ranks: IntArray) -> None:
+        """Hand each row's term to the variable of that rank, as one source of input; all rows if None are given."""
+        for destination in ranks.tolist():
+            if destination == self.network.n_nodes:
+                continue
+            chosen = np.flatnonzero(rank == destination)
+            self.pending[self.order[destination]].append(
+                Messages(chosen if rows is None else rows[chosen], terms[chosen])
+            )
 
     def _eliminate(self, variable: int) -> None:
         """Sum one variable out of the product of what was handed to it, in all rows at once."""
@@ -177,48 +262,50 @@ class Compiler:
         if len(rows) == 0:
             return
         self.position[rows] = np.arange(len(rows))
-        sources = np.full((len(self.pending[variable]), len(rows)), -1, dtype=np.int32)
+        sources: IntArray = np.full((len(self.pending[variable]), len(rows)), -1, dtype=np.int32)
         for source, part in enumerate(self.pending[variable]):
             sources[source, self.position[part.rows]] = part.terms
-        inputs = self._narrow(rows, sources)
-        message, destination = self._make_steps(rows, inputs, variable)
-        passed = destination < self.network.n_nodes
-        self._send(rows[passed], message[passed], destination[passed])
+        sources = self._narrow(rows, sources, variable)
+        message, destination, ranks = self._make_steps(rows, sources, variable, summed=True)
+        self._send(rows, message, destination, ranks)
 
-    def _narrow(self, rows: IntArray, sources: IntArray) -> IntArray:
+    def _narrow(self, rows: IntArray, sources: IntArray, variable: int) -> IntArray:
         """Multiply blocks of sources until no row has more than `MAX_INPUTS` left.
 
         Blocks are fixed positions among the sources, so that rows which agree on a
         block share its product.
         """
-        while True:
-            present = (sources >= 0).sum(axis=0)
-            wide = np.flatnonzero(present > MAX_INPUTS)
+        while len(sources) > MAX_INPUTS:
+            wide = np.flatnonzero((sources >= 0).sum(axis=0) > MAX_INPUTS)
             if len(wide) == 0:
-                packed = -np.sort(-sources, axis=0)[:MAX_INPUTS]
-                return packed[: max(int(present.max()), 1)]
+                break
             narrowed = []
             for start in range(0, len(sources), MAX_INPUTS):
-                block = -np.sort(-sources[start : start + MAX_INPUTS, wide], axis=0)
-                product = block[0].copy()
-                many = (block >= 0).sum(axis=0) > 1
-                if many.any():
-                    product[many], _ = self._make_steps(rows[wide[many]], block[:, many], None)
+                block = sources[start : start + MAX_INPUTS, wide]
+                product = block.max(axis=0)
+                many = np.flatnonzero((block >= 0).sum(axis=0) > 1)
+                if len(many):
+                    product[many], _, _ = self._make_steps(rows[wide[many]], block[:, many], variable, summed=False)
                 narrowed.append(product)
             sources[: len(narrowed), wide] = narrowed
             sources[len(narrowed) :, wide] = -1
+        return sources
 
-    def _make_steps(self, rows: IntArray, inputs: IntArray, variable: int | None) -> tuple[IntArray, IntArray]:
+    def _make_steps(
+        self, rows: IntArray, sources: IntArray, variable: int, *, summed: bool
+    ) -> tuple[IntArray, IntArray, IntArray]:
         """Make the distinct steps of many rows.
 
         Parameters
         ----------
         rows : int ndarray of shape (n,)
             The rows.
-        inputs : int ndarray of shape (n_inputs, n)
-            Terms, -1 where absent.
-        variable : int or None
-            The variable to sum out; None to multiply only.
+        sources : int ndarray of shape (n_sources, n)
+            Terms, -1 where absent; at most `MAX_INPUTS` in a row.
+        variable : int
+            The variable whose elimination this is.
+        summed : bool
+            Whether it is summed out, or its factors only multiplied.
 
         Returns
         -------
@@ -226,90 +313,79 @@ class Compiler:
             The term that each row's step yields.
         destination : int ndarray of shape (n,)
             Rank of the first variable in its scope; ``n_nodes`` for a root.
+        ranks : int ndarray
+            The destinations that occur.
         """
         if self.share:
-            first, inverse = distinct_rows(list(inputs))
+            first, inverse = distinct_rows(list(sources))
         else:
             first = inverse = np.arange(len(rows))
-        steps = inputs[:, first]
-        weight = weighted_bincount(inverse, self.evidence.weight[rows], len(first))
-        level = self.terms.level_of(steps).max(axis=0) + 1
-        layouts = self.terms.layout_of(steps)
-        shape_first, shape_of = distinct_rows(list(layouts))
-        by_shape = np.argsort(shape_of, kind="stable")
-        bounds = np.searchsorted(shape_of[by_shape], np.arange(len(shape_first) + 1))
-        message = np.empty(len(first), dtype=np.int64)
-        destination = np.empty(len(first), dtype=np.int64)
-        for shape, representative in enumerate(shape_first.tolist()):
-            members = by_shape[bounds[shape] : bounds[shape + 1]]
-            present = [layout for layout in layouts[:, representative].tolist() if layout >= 0]
-            block = self._make_block(
-                present, steps[: len(present), members], variable, weight[members], level[members], rows[first[members]]
-            )
-            message[members] = self.terms.append(block.scope, self.network.n_cells + block.slot, level[members])
-            scope = self.terms.layouts[block.scope].variables
-            destination[members] = min((self.rank[v] for v in scope), default=self.network.n_nodes)
-        return message[inverse], destination[inverse]
-
-    def _make_block(
-        self,
-        layouts: list[int],
-        steps: IntArray,
-        variable: int | None,
-        weight: FloatArray,
-        level: IntArray,
-        row: IntArray,
-    ) -> StepBlock:
-        """Lay out the steps of one shape: which value every cell of every table reads."""
-        cards = self.network.cardinalities
-        axes = sorted({v for layout in layouts for v in self.terms.layouts[layout].variables} - {variable})
-        shape = [cards[v] for v in axes] + ([cards[variable]] if variable is not None else [1])
-        self._check_budget(axes, variable, math.prod(shape), steps.shape)
-        size = math.prod(shape[:-1])
-        template = self._template(layouts, axes, variable, shape)
-        offsets = self.terms.offset_of(steps).astype(np.int32)
-        positions = template[:, :, None, :] + offsets[:, None, :, None]
-        slot = self.n_messages + size * np.arange(steps.shape[1])
-        self.n_messages += size * steps.shape[1]
-        block = StepBlock(
-            inputs=positions.reshape(len(layouts), shape[-1], -1),
-            size=size,
-            level=level,
-            weight=weight,
-            row=row,
-            variable=-1 if variable is None else variable,
-            scope=self.terms.layout(Scope(tuple(axes), contiguous_strides(shape[:-1]))),
-            slot=slot,
+        inputs = -np.sort(-sources[:, first], axis=0)[:MAX_INPUTS]
+        scopes = self.terms.scope_of(inputs)
+        shape_first, shape_of = distinct_rows(list(scopes))
+        by_shape = np.argsort(shape_of, kind="stable")  # a kernel runs faster over steps that are alike
+        rank_of_step = np.empty_like(by_shape)
+        rank_of_step[by_shape] = np.arange(len(by_shape))
+        first, inputs, shape_of, inverse = (
+            first[by_shape],
+            inputs[:, by_shape],
+            shape_of[by_shape],
+            rank_of_step[inverse],
         )
-        self.blocks.append(block)
-        return block
+        out = variable if summed else None
+        axes = self.shapes.axes(scopes[:, shape_first], out)
+        count = np.bincount(shape_of)
+        self._check_budget(axes, out, count)
+        shape, scope = self.shapes.append(axes, out)
+        level = self.terms.level_of(inputs).max(axis=0) + 1
+        present = (inputs >= 0).T
+        n_inputs = present.sum(axis=1)
+        part = Steps(
+            shape=shape[shape_of],
+            weight=weighted_bincount(inverse, self.weight[rows], len(first)),
+            row=rows[first],
+            level=level,
+            target=np.full(len(first), variable),
+            first_input=self.n_inputs + np.cumsum(n_inputs) - n_inputs,
+            source=self.terms.source_of(inputs.T[present]),
+        )
+        self.parts.append(part)
+        message = self.terms.append(scope[shape_of], -1 - np.arange(self.n_steps, self.n_steps + len(first)), level)
+        self.n_steps += len(first)
+        self.n_inputs += len(part.source)
+        nowhere = self.network.n_nodes
+        rank = np.where(axes.member, self.rank[axes.local], nowhere).min(axis=1, initial=nowhere)
+        return message[inverse], rank[shape_of][inverse], np.unique(rank)
 
-    def _template(self, layouts: list[int], axes: list[int], variable: int | None, shape: list[int]) -> IntArray:
-        """Relative position of every table cell in each input: (n_inputs, card, n_scope_configurations)."""
-        key = (variable, *layouts)
-        if key not in self.templates:
-            digits = dict(zip(axes, np.indices(shape, dtype=np.int32, sparse=True), strict=False))
-            if variable is not None:
-                digits[variable] = np.arange(shape[-1], dtype=np.int32)
-            template = np.zeros((len(layouts), *shape), dtype=np.int32)
-            for relative, layout in zip(template, layouts, strict=True):
-                for v, stride in zip(*self.terms.layouts[layout], strict=True):
-                    relative += digits[v] * np.int32(stride)
-            self.templates[key] = np.moveaxis(template.reshape(len(layouts), -1, shape[-1]), -1, 1).copy()
-        return self.templates[key]
+    def _check_budget(self, axes: Axes, variable: int | None, count: IntArray) -> None:
+        """Refuse, before anything is allocated, what the memory budget cannot hold.
 
-    def _check_budget(self, axes: list[int], variable: int | None, cells: int, n_steps: tuple[int, ...]) -> None:
-        """Refuse, before anything is allocated, what the memory budget cannot hold."""
-        n_inputs, count = n_steps
-        self.bytes += count * (cells * (BYTES_PER_CELL + BYTES_PER_INDEX * n_inputs) + BYTES_PER_STEP)
-        n_values = self.network.n_cells + self.n_messages + cells * count
-        if self.bytes <= self.memory_budget and n_values <= MAX_VALUES:
+        Parameters
+        ----------
+        axes : Axes
+            The shapes to come.
+        variable : int or None
+            The variable that they sum out.
+        count : int ndarray of shape (n_shapes,)
+            How many steps there are of each.
+        """
+        cells = axes.size * (1 if variable is None else self.network.cardinalities[variable])
+        n_inputs = (axes.scopes >= 0).sum(axis=0)
+        per_cell = self.cost.cell + self.cost.position * n_inputs
+        needed = count * (cells * per_cell + axes.size * self.cost.message + BYTES_PER_STEP)
+        needed += cells * n_inputs * BYTES_PER_TEMPLATE_CELL
+        total = self.bytes + float(needed.sum())
+        n_values = self.n_values + float((count * axes.size).sum())
+        if total <= self.memory_budget and n_values <= MAX_VALUES and cells.max() <= MAX_VALUES:
+            self.bytes, self.n_values = int(total), int(n_values)
             return
-        names = [self.network.names[v] for v in axes + ([] if variable is None else [variable])]
+        worst = int(needed.argmax())
+        names = [self.network.names[v] for v in axes.local[axes.member[worst]].tolist()]
+        names += [] if variable is None else [self.network.names[variable]]
         raise MemoryBudgetError(
             f"exact inference needs more than its memory budget of {self.memory_budget:,} bytes: "
-            f"{self.bytes:,} bytes, with a table of {cells:,} cells over {names} for each of {count:,} local problems. "
-            "Observe some of these variables, remove edges between them, "
+            f"{total:,.0f} bytes, with a table of {cells[worst]:,.0f} cells over {names} for each of "
+            f"{count[worst]:,} local problems. Observe some of these variables, remove edges between them, "
             "or raise the budget with e_step=ExactEStep(memory_budget=...)."
         )
 
@@ -322,6 +398,7 @@ def compile_evidence(
     prune_barren: bool = True,
     share: bool = True,
     memory_budget: int = 2**32,
+    cost: CellCost,
 ) -> EliminationGraph:
     """Compile distinct evidence into an elimination graph; `Compiler` describes the parameters.
 
@@ -333,8 +410,10 @@ def compile_evidence(
     Notes
     -----
     Time: vectorised over rows; linear in rows times family members, plus the size
-    of the distinct tables, which is exponential in the largest component of missing
-    variables that some row has.
+    of the distinct shapes' tables, which is exponential in the largest component of
+    missing variables that some row has.
     """
-    compiler = Compiler(network, evidence, order, prune_barren=prune_barren, share=share, memory_budget=memory_budget)
+    compiler = Compiler(
+        network, evidence, order, prune_barren=prune_barren, share=share, memory_budget=memory_budget, cost=cost
+    )
     return compiler.run()

@@ -10,10 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from pgmpy_em_ext.e_step.exact.compile import compile_evidence
-from pgmpy_em_ext.e_step.exact.graph import EliminationGraph, Group
+from pgmpy_em_ext.e_step.exact.graph import Scopes
+from pgmpy_em_ext.e_step.exact.groups import COST, Group, GroupedGraph, group_steps
 from pgmpy_em_ext.e_step.exact.order import elimination_order
 from pgmpy_em_ext.e_step.exact.sweep import ForwardPass, descend, forward
 from pgmpy_em_ext.network import Network
+from pgmpy_em_ext.packing import ranges
 from pgmpy_em_ext.reduction import observed_whole
 from pgmpy_em_ext.types import MISSING, Evidence, FloatArray, IntArray
 
@@ -25,7 +27,8 @@ class RowPass(NamedTuple):
 
     network: Network
     codes: IntArray
-    graph: EliminationGraph
+    graph: GroupedGraph
+    scopes: Scopes
     forward_pass: ForwardPass
 
 
@@ -57,9 +60,10 @@ def sweep_rows(
     """
     evidence = Evidence(codes, np.ones(len(codes)), np.arange(len(codes)))
     graph = compile_evidence(
-        network, evidence, order, prune_barren=prune_barren, share=False, memory_budget=memory_budget
+        network, evidence, order, prune_barren=prune_barren, share=False, memory_budget=memory_budget, cost=COST
     )
-    return RowPass(network, codes, graph, forward(graph, parameters))
+    grouped = group_steps(graph)
+    return RowPass(network, codes, grouped, graph.scopes, forward(grouped, parameters))
 
 
 def row_log_likelihood(rows: RowPass, parameters: FloatArray) -> FloatArray:
@@ -149,10 +153,11 @@ def draw_completions(rows: RowPass, uniforms: FloatArray) -> IntArray:
     completed = rows.codes.astype(np.int64)
     for group, table in zip(reversed(rows.graph.groups), reversed(rows.forward_pass.tables), strict=True):
         column = group.start.copy()
-        for number in np.unique(group.scope).tolist():
-            chosen = np.flatnonzero(group.scope == number)
-            for variable, stride in zip(*rows.graph.scopes[number], strict=True):
-                column[chosen] += np.maximum(completed[group.row[chosen], variable], 0) * stride
+        count = rows.scopes.first[group.scope + 1] - rows.scopes.first[group.scope]
+        entry = ranges(rows.scopes.first[group.scope], count)
+        owner = np.repeat(np.arange(len(count)), count)
+        state = np.maximum(completed[group.row[owner], rows.scopes.variable[entry]], 0)
+        np.add.at(column, owner, state * rows.scopes.stride[entry])
         for variable, steps in _steps_by_variable(group):
             cumulative = np.cumsum(table[:, column[steps]], axis=0)
             threshold = uniforms[group.row[steps], variable] * cumulative[-1]

@@ -1,13 +1,14 @@
-"""The two sweeps over an elimination graph, in numpy: log-likelihood forward, counts in reverse."""
+"""The two sweeps over a grouped elimination graph, in numpy: log-likelihood forward, counts in reverse."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from pgmpy_em_ext.e_step.exact.graph import EliminationGraph, Group
-from pgmpy_em_ext.packing import ranges
-from pgmpy_em_ext.types import FloatArray, IntArray
+from pgmpy_em_ext.e_step.exact.graph import EliminationGraph
+from pgmpy_em_ext.e_step.exact.groups import Group, GroupedGraph, group_steps
+from pgmpy_em_ext.packing import ranges, weighted_bincount
+from pgmpy_em_ext.types import BoolArray, FloatArray, IntArray
 
 SMALLEST_SCALE = 1e-150
 """Steps whose table adds up to less are computed again in logarithms, lest their products underflow."""
@@ -58,12 +59,12 @@ def _rescale(values: FloatArray, group: Group, table: FloatArray, steps: IntArra
     return highest
 
 
-def forward(graph: EliminationGraph, parameters: FloatArray) -> ForwardPass:
+def forward(graph: GroupedGraph, parameters: FloatArray) -> ForwardPass:
     """Compute every message, inputs first.
 
     Parameters
     ----------
-    graph : EliminationGraph
+    graph : GroupedGraph
         The compiled data.
     parameters : float ndarray of shape (n_cells,)
         CPD entries in the flat layout.
@@ -104,14 +105,12 @@ def beliefs(group: Group, table: FloatArray, adjoint: FloatArray) -> FloatArray:
     return np.divide(table * adjoint, total, out=np.zeros_like(table), where=total > 0)
 
 
-def descend(
-    graph: EliminationGraph, forward_pass: ForwardPass, adjoint: FloatArray
-) -> Iterator[tuple[Group, FloatArray]]:
+def descend(graph: GroupedGraph, forward_pass: ForwardPass, adjoint: FloatArray) -> Iterator[tuple[Group, FloatArray]]:
     """Hand weights back from the roots to the parameters, and yield every group's beliefs.
 
     Parameters
     ----------
-    graph : EliminationGraph
+    graph : GroupedGraph
         The compiled data.
     forward_pass : ForwardPass
         Its forward sweep.
@@ -134,13 +133,13 @@ def descend(
         yield group, belief
 
 
-def reverse(graph: EliminationGraph, forward_pass: ForwardPass) -> FloatArray:
+def reverse(graph: GroupedGraph, forward_pass: ForwardPass) -> FloatArray:
     """Compute the expected counts: the gradient of the log-likelihood times the parameters.
 
     Returns
     -------
     float ndarray of shape (n_cells,)
-        Expected counts, in records.
+        Expected counts, in records, of the families that are not fully observed.
 
     References
     ----------
@@ -149,4 +148,50 @@ def reverse(graph: EliminationGraph, forward_pass: ForwardPass) -> FloatArray:
     adjoint = np.zeros(graph.n_values)
     for _ in descend(graph, forward_pass, adjoint):
         pass
-    return adjoint[: len(graph.base_counts)] + graph.base_counts
+    return adjoint[: graph.n_cells]
+
+
+class Sweeps(Protocol):
+    """A backend: what computes both sweeps over one compiled graph."""
+
+    def run(self, parameters: FloatArray, active: BoolArray) -> tuple[FloatArray, FloatArray]:
+        """Sweep forward and back.
+
+        Parameters
+        ----------
+        parameters : float ndarray of shape (n_cells,)
+            CPD entries in the flat layout.
+        active : bool ndarray of shape (n_blocks,)
+            The independent blocks to evaluate; the others' results mean nothing.
+
+        Returns
+        -------
+        counts : float ndarray of shape (n_cells,)
+            Expected counts of the families that are not fully observed, in records.
+        log_likelihood : float ndarray of shape (n_blocks,)
+            What the graph's steps say of each block, in nats; -inf where a row is impossible.
+        """
+        ...
+
+
+class GroupedSweeps:
+    """The two sweeps in numpy: the reference, and the backend of small graphs. It always evaluates all blocks.
+
+    Parameters
+    ----------
+    graph : EliminationGraph
+        The compiled data.
+    """
+
+    def __init__(self, graph: EliminationGraph) -> None:
+        self.graph = group_steps(graph)
+        self.block_of_family = graph.block_of_family
+
+    def run(self, parameters: FloatArray, active: BoolArray) -> tuple[FloatArray, FloatArray]:
+        """Sweep forward and back; see `Sweeps.run`."""
+        forward_pass = forward(self.graph, parameters)
+        log_likelihood = np.zeros(len(active))
+        for group, log_scale in zip(self.graph.groups, forward_pass.log_scales, strict=True):
+            block = self.block_of_family[group.target]
+            log_likelihood += weighted_bincount(block, group.weight * log_scale, len(active))
+        return reverse(self.graph, forward_pass), log_likelihood

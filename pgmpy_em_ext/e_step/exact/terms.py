@@ -2,53 +2,92 @@
 
 import numpy as np
 
-from pgmpy_em_ext.e_step.exact.graph import Scope
+from pgmpy_em_ext.e_step.exact.graph import Scopes
+from pgmpy_em_ext.packing import ranges
 from pgmpy_em_ext.types import IntArray
 
 
-class TermTable:
-    """A growing table of distinct factors, and the layouts that they share.
+class GrowingArray:
+    """An array that is appended to, in amortised constant time an entry."""
 
-    A term's identity is its number. Its layout says over which variables it ranges,
-    and with which strides; its offset says where its first entry stands in the value
-    vector; its level is one more than that of the deepest step that it depends on.
+    def __init__(self, dtype: type = np.int64) -> None:
+        self._data: IntArray = np.empty(1024, dtype=dtype)
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def values(self) -> IntArray:
+        """What has been appended: a view, good until the next append."""
+        return self._data[: self._length]
+
+    def append(self, values: IntArray) -> None:
+        """Append an array."""
+        end = self._length + len(values)
+        if end > len(self._data):
+            larger = np.empty(max(end, 2 * len(self._data)), dtype=self._data.dtype)
+            larger[: self._length] = self.values
+            self._data = larger
+        self._data[self._length : end] = values
+        self._length = end
+
+
+class ScopeTable:
+    """A growing table of scopes: which variables, with which strides."""
+
+    def __init__(self) -> None:
+        self._first = GrowingArray()
+        self._first.append(np.zeros(1, dtype=np.int64))
+        self._variable = GrowingArray(np.int32)
+        self._stride = GrowingArray()
+
+    def append(self, counts: IntArray, variables: IntArray, strides: IntArray) -> IntArray:
+        """Add scopes of ``counts`` variables each, their entries one after the other; returns their numbers."""
+        low = len(self._first) - 1
+        self._first.append(len(self._variable) + np.cumsum(counts))
+        self._variable.append(variables)
+        self._stride.append(strides)
+        return np.arange(low, low + len(counts))
+
+    def entries(self, scopes: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+        """Give all entries of some scopes: the position of the scope in the argument, variable and stride."""
+        first = self._first.values
+        counts = first[scopes + 1] - first[scopes]
+        chosen = ranges(first[scopes], counts)
+        return np.repeat(np.arange(len(scopes)), counts), self._variable.values[chosen], self._stride.values[chosen]
+
+    def freeze(self) -> Scopes:
+        """Return the table as arrays."""
+        return Scopes(self._first.values.copy(), self._variable.values.copy(), self._stride.values.copy())
+
+
+class TermTable:
+    """A growing table of distinct factors.
+
+    A term's identity is its number. It has a scope; a source, as in `Steps`; and the
+    level of the step that it depends on, 0 for a slice of a CPD.
     """
 
     def __init__(self) -> None:
-        self.layouts: list[Scope] = []
-        self._layout_index: dict[Scope, int] = {}
-        self._columns = np.empty((3, 1024), dtype=np.int64)
-        self._length = 0
+        self._scope, self._source, self._level = GrowingArray(), GrowingArray(), GrowingArray()
 
-    def layout(self, scope: Scope) -> int:
-        """Give a layout its number, the same for the same layout."""
-        found = self._layout_index.get(scope)
-        if found is None:
-            found = len(self.layouts)
-            self._layout_index[scope] = found
-            self.layouts.append(scope)
-        return found
-
-    def append(self, layout: IntArray | int, offset: IntArray, level: IntArray | int) -> IntArray:
+    def append(self, scope: IntArray, source: IntArray, level: IntArray) -> IntArray:
         """Add terms and return their numbers."""
-        end = self._length + len(offset)
-        while end > self._columns.shape[1]:
-            self._columns = np.concatenate([self._columns, np.empty_like(self._columns)], axis=1)
-        self._columns[0, self._length : end] = layout
-        self._columns[1, self._length : end] = offset
-        self._columns[2, self._length : end] = level
-        numbers = np.arange(self._length, end)
-        self._length = end
-        return numbers
+        low = len(self._scope)
+        self._scope.append(scope)
+        self._source.append(source)
+        self._level.append(level)
+        return np.arange(low, len(self._scope), dtype=np.int32)
 
-    def layout_of(self, terms: IntArray) -> IntArray:
-        """Layouts of many terms; -1 for the absent term -1."""
-        return np.where(terms >= 0, self._columns[0, terms], -1)
+    def scope_of(self, terms: IntArray) -> IntArray:
+        """Give the scopes of many terms; -1 for the absent term -1."""
+        return np.where(terms >= 0, self._scope.values[terms], -1)
 
-    def offset_of(self, terms: IntArray) -> IntArray:
-        """Offsets of many terms."""
-        return self._columns[1, terms]
+    def source_of(self, terms: IntArray) -> IntArray:
+        """Give the sources of many terms."""
+        return self._source.values[terms]
 
     def level_of(self, terms: IntArray) -> IntArray:
-        """Levels of many terms; 0 for the absent term -1."""
-        return np.where(terms >= 0, self._columns[2, terms], 0)
+        """Give the levels of many terms; 0 for the absent term -1."""
+        return np.where(terms >= 0, self._level.values[terms], 0)
