@@ -344,7 +344,7 @@ class TestManyFactors:
 class TestBackends:
     def test_auto_takes_numba_where_the_graph_repays_it(self):
         rng = np.random.default_rng(0)
-        network = build_network(range(12), {i: [i - 1] for i in range(1, 12)}, {i: [0, 1, 2] for i in range(12)})
+        network = build_network(range(40), {i: [i - 1] for i in range(1, 40)}, {i: [0, 1, 2] for i in range(40)})
         parameters = random_parameters(network, rng)
         for n_rows, expected in ((5, GroupedSweeps), (3000, PackedSweeps)):
             codes = sample_codes(network, parameters, n_rows, rng)
