@@ -349,13 +349,13 @@ def _declare_latents(model: "DiscreteBayesianNetwork", given: tuple[str, ...], n
 
 def _check_early(model: "DiscreteBayesianNetwork", table: "pd.DataFrame", output: Path) -> None:
     """Find names that the output's format cannot hold before the fit, not after it."""
-    from pgmpy_em_ext.encoding import observed_states
+    from pgmpy_em_ext.encoding import observed_states, read_table
     from pgmpy_em_ext.formats import check_names
     from pgmpy_em_ext.structure import declared_states, read_structure
 
     structure = read_structure(model)
     declared = declared_states(structure.cpds)
-    observed = {name: observed_states(table[name]) for name in structure.names if name in table.columns}
+    observed = observed_states(read_table(table, structure.names))
     check_names(output, {name: declared.get(name, observed.get(name, ())) for name in structure.names})
 
 

@@ -15,7 +15,7 @@ from pgmpy.models import DiscreteBayesianNetwork
 from pgmpy.readwrite import BIFReader
 
 from pgmpy_em_ext.cpd_family.categorical import read_cpd, write_cpd
-from pgmpy_em_ext.encoding import encode_table
+from pgmpy_em_ext.encoding import encode_table, read_table
 from pgmpy_em_ext.formats import read_network, write_network
 from pgmpy_em_ext.layout import align
 from pgmpy_em_ext.network import Network, build_network
@@ -149,7 +149,7 @@ def distance(truth: Truth, parameters: FloatArray) -> float:
     families weigh the same.
     """
     network = truth.network
-    codes = encode_table(network, truth.rows, np.ones(len(truth.rows))).codes
+    codes = encode_table(network, read_table(truth.rows, network.names), np.ones(len(truth.rows))).codes
     reached = network.column_sums(family_counts(network, codes, np.ones(len(codes))))
     columns = network.column_sums(np.abs(parameters - truth.parameters)) / 2
     return float(columns @ reached / reached.sum())
@@ -193,7 +193,7 @@ def describe_fit(estimator: WeightedEM, n_whole: int) -> str:
 def compare(truth: Truth, data: pd.DataFrame, fitted: FloatArray) -> str:
     """Put the estimates beside each other."""
     network = truth.network
-    codes = encode_table(network, data, np.ones(len(data))).codes
+    codes = encode_table(network, read_table(data, network.names), np.ones(len(data))).codes
     observable = [node for node in range(network.n_nodes) if node != network.index[HIDDEN]]
     whole = (codes[:, observable] != MISSING).all(axis=1)
     estimates = [

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,36 @@ from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.types import MISSING, EncodedData, FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
+
+
+class Column(NamedTuple):
+    """A column of a table, its distinct values numbered.
+
+    Attributes
+    ----------
+    numbers : int ndarray of shape (n_rows,)
+        Position of each cell's value among the values; -1 where missing.
+    values : list
+        The distinct values, in the order in which they appear.
+    """
+
+    numbers: IntArray
+    values: list[Any]
+
+
+class Table(NamedTuple):
+    """The columns of a table that are variables, each numbered once for all that follows.
+
+    Attributes
+    ----------
+    columns : dict of Column
+        By variable.
+    row : int ndarray of shape (n_rows,)
+        Position of each row in the user's table, for messages.
+    """
+
+    columns: dict[Hashable, Column]
+    row: IntArray
 
 
 def _plain(value: Any) -> Any:
@@ -61,7 +91,31 @@ def number_rows(data: pd.DataFrame) -> pd.DataFrame:
     return data.set_axis(pd.RangeIndex(len(data)), axis=0)
 
 
-def _factorize(column: pd.Series) -> tuple[IntArray, list[Any]]:
+def read_table(data: pd.DataFrame, names: Iterable[Hashable]) -> Table:
+    """Give the distinct values of each variable's column numbers.
+
+    Parameters
+    ----------
+    data : pandas.DataFrame
+        None, NaN, NaT and pandas.NA are missing, in columns of any type. Its index numbers
+        the user's rows.
+    names : iterable of hashables
+        The variables; those without a column are left out.
+
+    Raises
+    ------
+    ValueError
+        A cell is not hashable.
+
+    Notes
+    -----
+    Time: one hash table a column.
+    """
+    columns = set(data.columns.to_list())  # in a MultiIndex, a first level alone is no column
+    return Table({name: _read_column(data[name]) for name in names if name in columns}, data.index.to_numpy())
+
+
+def _read_column(column: pd.Series) -> Column:
     """Give the distinct values of a column numbers, -1 where missing."""
     try:
         codes, values = pd.factorize(column, use_na_sentinel=True)
@@ -77,8 +131,10 @@ def _factorize(column: pd.Series) -> tuple[IntArray, list[Any]]:
         raise
     # Arrow and nullable columns can hold NaN beside their own mark, and pandas does not take it for missing.
     present = np.array([value == value for value in values], dtype=bool)
+    if present.all():
+        return Column(codes, list(values))
     numbers = np.append(np.where(present, np.cumsum(present) - 1, MISSING), MISSING)
-    return numbers[codes], [value for value, kept in zip(values, present, strict=True) if kept]
+    return Column(numbers[codes], [value for value, kept in zip(values, present, strict=True) if kept])
 
 
 def _is_hashable(value: Any) -> bool:
@@ -98,9 +154,9 @@ def sort_states(values: Iterable[Any]) -> list[Any]:
         return sorted(plain, key=lambda value: (type(value).__name__, str(value)))
 
 
-def observed_states(column: pd.Series) -> list[Any]:
-    """List the distinct values that a column shows, sorted; empty where all of it is missing."""
-    return sort_states(_factorize(column)[1])
+def observed_states(table: Table) -> dict[Hashable, list[Any]]:
+    """List the distinct values that each column shows, sorted; none where all of it is missing."""
+    return {name: sort_states(column.values) for name, column in table.columns.items()}
 
 
 def check_columns(data: Any, names: Sequence[Hashable]) -> list[Hashable]:
@@ -173,7 +229,7 @@ def _check_alignment(sample_weight: Any, data: pd.DataFrame) -> None:
 
 
 def encode_table(
-    network: Network, data: pd.DataFrame, weight: FloatArray, sources: Mapping[Hashable, str] | None = None
+    network: Network, table: Table, weight: FloatArray, sources: Mapping[Hashable, str] | None = None
 ) -> EncodedData:
     """Turn a table into codes.
 
@@ -181,9 +237,8 @@ def encode_table(
     ----------
     network : Network
         Variables and states. A variable without a column is missing in every row.
-    data : pandas.DataFrame
-        None, NaN, NaT and pandas.NA are missing, in columns of any type. Its index numbers
-        the user's rows.
+    table : Table
+        What `read_table` returns.
     weight : float ndarray of shape (n_rows,)
         Row weights.
     sources : mapping, optional
@@ -192,34 +247,33 @@ def encode_table(
     Raises
     ------
     ValueError
-        A value is none of its variable's states, or not hashable; the message names
-        the variable, the row and the known states.
+        A value is none of its variable's states; the message names the variable, the row and
+        the known states.
 
     Notes
     -----
-    Time: one hash table a column; only distinct values are compared with the states.
+    Time: only distinct values are compared with the states.
     """
     dtype = np.min_scalar_type(-max(network.cardinalities))
-    codes = np.full((len(data), network.n_nodes), MISSING, dtype=dtype)
-    columns = set(data.columns.to_list())
+    codes = np.full((len(weight), network.n_nodes), MISSING, dtype=dtype, order="F")
     for node, name in enumerate(network.names):
-        if name in columns:
-            source = (sources or {}).get(name, "the fitted model")
-            codes[:, node] = _encode_column(data[name], network.state_names[node], source)
-    return EncodedData(codes, weight, data.index.to_numpy())
+        if name in table.columns:
+            lookup = np.array(_state_positions(network, node, table, sources or {}), dtype=dtype)
+            codes[:, node] = lookup[table.columns[name].numbers]
+    return EncodedData(codes, weight, table.row)
 
 
-def _encode_column(column: pd.Series, states: Sequence[Hashable], source: str) -> IntArray:
-    """Code one column by its states."""
-    numbers, values = _factorize(column)
+def _state_positions(network: Network, node: int, table: Table, sources: Mapping[Hashable, str]) -> list[int]:
+    """Give each of a column's values its position among the variable's states, and -1 at the end for a hole."""
+    name, states = network.names[node], network.state_names[node]
+    numbers, values = table.columns[name]
     positions = match_states(values, states)
     if None in positions:
         unknown = positions.index(None)
-        row = column.index[np.flatnonzero(numbers == unknown)[0]]
+        row = table.row[np.flatnonzero(numbers == unknown)[0]]
         raise ValueError(
-            f"column {column.name!r}, row {row} (counting from 0): the state {_plain(values[unknown])!r} is not among "
-            f"{list(states)}, the states of {column.name!r} by {source}. Correct the cell, make it missing, "
-            f"or declare the state with state_names={{{column.name!r}: [...]}}."
+            f"column {name!r}, row {row} (counting from 0): the state {_plain(values[unknown])!r} is not among "
+            f"{list(states)}, the states of {name!r} by {sources.get(name, 'the fitted model')}. Correct the cell, "
+            f"make it missing, or declare the state with state_names={{{name!r}: [...]}}."
         )
-    lookup = np.array([*(p for p in positions if p is not None), MISSING])
-    return lookup[numbers]
+    return [*(position for position in positions if position is not None), MISSING]

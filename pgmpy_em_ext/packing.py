@@ -14,10 +14,20 @@ from pgmpy_em_ext.types import FloatArray, IntArray
 _LIMIT = 2**63
 
 
-def _compact(key: IntArray) -> tuple[IntArray, int]:
-    """Renumber a key densely, keeping its order."""
-    distinct, inverse = np.unique(key, return_inverse=True)
-    return inverse.astype(np.int64), len(distinct)
+def _ranked(key: IntArray) -> tuple[IntArray, IntArray]:
+    """Give a key's distinct values numbers in their order: the first position of each, and every key's number."""
+    number, kinds = pd.factorize(key)
+    by_value = np.argsort(kinds)  # no two are equal
+    rank = np.empty_like(by_value)
+    rank[by_value] = np.arange(len(by_value))
+    return _first_positions(number, len(kinds))[by_value], rank[number]
+
+
+def _first_positions(number: IntArray, n_kinds: int) -> IntArray:
+    """Where each of some numbered kinds appears first."""
+    first = np.empty(n_kinds, dtype=np.int64)
+    first[number[::-1]] = np.arange(len(number) - 1, -1, -1)  # of equal positions the last assignment stays
+    return first
 
 
 def pack_columns(columns: Sequence[IntArray]) -> IntArray:
@@ -42,10 +52,11 @@ def pack_columns(columns: Sequence[IntArray]) -> IntArray:
         low = int(column.min())
         span = int(column.max()) - low + 1
         if radix * span >= _LIMIT:
-            key, radix = _compact(key)
+            first, key = _ranked(key)
+            radix = len(first)
         if radix * span >= _LIMIT:
-            column, span = _compact(column)
-            low = 0
+            first, column = _ranked(column)
+            low, span = 0, len(first)
         if span > 1:
             key *= span
             key += column
@@ -78,20 +89,19 @@ def distinct_rows(columns: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
     if len(columns[0]) == 0:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     inverse, kinds = pd.factorize(pack_columns(columns))
-    first = np.empty(len(kinds), dtype=np.int64)
-    first[inverse[::-1]] = np.arange(len(inverse) - 1, -1, -1)  # of equal positions the last assignment stays
-    return first, inverse
+    return _first_positions(inverse, len(kinds)), inverse
 
 
 def sorted_rows(columns: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
     """Find the distinct rows of a table as `distinct_rows` does, kinds in lexicographic order."""
-    first, inverse = distinct_rows(columns)
-    if len(first) == 0:
-        return first, inverse
-    order = np.argsort(pack_columns([column[first] for column in columns]))  # no two are equal
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return first[order], rank[inverse]
+    if len(columns[0]) == 0:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    return _ranked(pack_columns(columns))
+
+
+def take_rows(table: IntArray, rows: IntArray) -> IntArray:
+    """Take rows of a table and store them column by column, which is how tables of codes are read."""
+    return np.take(table.T, rows, axis=1).T
 
 
 def weighted_bincount(bins: IntArray, weight: FloatArray, n_bins: int) -> FloatArray:

@@ -8,7 +8,7 @@ import numpy as np
 from pgmpy.factors.discrete import TabularCPD
 
 from pgmpy_em_ext.cpd_family.categorical import Categorical, read_cpd
-from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, number_rows
+from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, number_rows, read_table
 from pgmpy_em_ext.initializer import GivenStart, RandomStart, StartContext, check_parameters
 from pgmpy_em_ext.network import Network, build_network
 from pgmpy_em_ext.prior import Prior
@@ -77,11 +77,12 @@ def prepare(estimator: Any, model: Any, data: Any, sample_weight: Any) -> Prepar
     ignored = check_columns(data, structure.names)
     weight = check_weight(sample_weight, data)
     counted = weight > 0
-    rows = number_rows(data)[counted]
+    rows = number_rows(data)
+    table = read_table(rows if counted.all() else rows[counted], structure.names)
     states = resolve_states(
         structure.names,
         structure.latents,
-        rows,
+        table,
         estimator.state_names,
         estimator.latent_card,
         [
@@ -92,7 +93,7 @@ def prepare(estimator: Any, model: Any, data: Any, sample_weight: Any) -> Prepar
     )
     network = build_network(structure.names, structure.parents, states.names, states.latents)
     fixed_blocks = _read_fixed_blocks(network, settings, structure)
-    reduction = reduce_rows(encode_table(network, rows, weight[counted], states.sources))
+    reduction = reduce_rows(encode_table(network, table, weight[counted], states.sources))
     evidence = to_evidence(reduction)
     _note_small_weights(weight[counted])
     family = Categorical(

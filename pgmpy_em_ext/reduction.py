@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.packing import sorted_rows, weighted_bincount
+from pgmpy_em_ext.packing import sorted_rows, take_rows, weighted_bincount
 from pgmpy_em_ext.types import MISSING, BoolArray, EncodedData, Evidence, FloatArray, IntArray
 
 
@@ -40,13 +40,19 @@ def _collect(
     """Count rows of the same codes and weight together."""
     if len(codes) == 0:
         return codes, weight, multiplicity, first_row
-    _, weight_rank = np.unique(weight, return_inverse=True)
-    first, inverse = sorted_rows([*codes.T, weight_rank])
+    first, inverse = sorted_rows([*codes.T, _rank_of_weight(weight)])
     total = np.zeros(len(first), dtype=np.int64)
     np.add.at(total, inverse, multiplicity)
     earliest = np.full(len(first), np.iinfo(np.int64).max)
     np.minimum.at(earliest, inverse, first_row)
-    return codes[first], weight[first], total, earliest
+    return take_rows(codes, first), weight[first], total, earliest
+
+
+def _rank_of_weight(weight: FloatArray) -> IntArray:
+    """Give the distinct weights numbers in their order."""
+    if (weight == weight[0]).all():
+        return np.zeros(len(weight), dtype=np.int64)
+    return np.unique(weight, return_inverse=True)[1]
 
 
 def reduce_rows(data: EncodedData) -> Reduction:
@@ -59,8 +65,10 @@ def reduce_rows(data: EncodedData) -> Reduction:
     >>> reduction.codes, reduction.multiplicity
     (array([[ 0, -1], [ 1, 1]]), array([2, 1]))
     """
-    kept = data.weight > 0
-    codes, weight, row = data.codes[kept], data.weight[kept], data.row[kept]
+    codes, weight, row = data
+    if not (weight > 0).all():
+        kept = np.flatnonzero(weight > 0)
+        codes, weight, row = take_rows(codes, kept), weight[kept], row[kept]
     return Reduction(*_collect(codes, weight, np.ones(len(codes), dtype=np.int64), row))
 
 
@@ -72,16 +80,18 @@ def merge(left: Reduction, right: Reduction) -> Reduction:
 
 def to_evidence(reduction: Reduction) -> Evidence:
     """Add up the weights of equal rows, in an order that depends on their values alone."""
+    if len(reduction.weight) and (reduction.weight == reduction.weight[0]).all():  # then no two kinds have equal codes
+        return Evidence(reduction.codes, reduction.weight * reduction.multiplicity, reduction.first_row)
     first, inverse = sorted_rows(list(reduction.codes.T))
     weight = weighted_bincount(inverse, reduction.weight * reduction.multiplicity, len(first))
     first_row = np.full(len(first), np.iinfo(np.int64).max)
     np.minimum.at(first_row, inverse, reduction.first_row)
-    return Evidence(reduction.codes[first], weight, first_row)
+    return Evidence(take_rows(reduction.codes, first), weight, first_row)
 
 
 def observed_whole(network: Network, node: int, codes: IntArray) -> BoolArray:
     """Mark the rows that observe all members of a family."""
-    return (codes[:, list(network.families[node].members)] != MISSING).all(axis=1)
+    return np.logical_and.reduce([codes[:, member] != MISSING for member in network.families[node].members])
 
 
 def family_counts(network: Network, codes: IntArray, weight: FloatArray) -> FloatArray:
@@ -103,8 +113,8 @@ def family_counts(network: Network, codes: IntArray, weight: FloatArray) -> Floa
     """
     counts = np.zeros(network.n_cells)
     for node in range(network.n_nodes):
-        observed = observed_whole(network, node, codes)
         start, stop = network.offsets[node : node + 2]
-        cells = network.cells(node, codes[observed]) - start
-        counts[start:stop] = weighted_bincount(cells, weight[observed], stop - start)
+        cells = network.cells(node, codes) - start
+        cells[~observed_whole(network, node, codes)] = stop - start
+        counts[start:stop] = weighted_bincount(cells, weight, stop - start + 1)[:-1]
     return counts

@@ -26,11 +26,11 @@ def unlinked_nodes(network: Network, codes: IntArray) -> tuple[int, ...]:
     tuple of int
         Those that have a child.
     """
-    observed = codes != MISSING
+    observed = [codes[:, node] != MISSING for node in range(network.n_nodes)]
     return tuple(
         node
-        for node in range(network.n_nodes)
-        if network.children[node] and not (observed[:, [node]] & observed[:, list(network.children[node])]).any()
+        for node, children in enumerate(network.children)
+        if children and not any((observed[node] & observed[child]).any() for child in children)
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pgmpy_em_ext.encoding import observed_states
+from pgmpy_em_ext.encoding import Table, observed_states
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class States(NamedTuple):
 def resolve_states(
     names: Sequence[Hashable],
     declared_latents: Iterable[Hashable],
-    data: pd.DataFrame,
+    table: Table,
     state_names: Mapping[Hashable, Sequence[Hashable]] | None,
     latent_card: Mapping[Hashable, int] | None,
     declared: Sequence[tuple[str, Mapping[Hashable, Sequence[Hashable]]]],
@@ -59,8 +59,8 @@ def resolve_states(
         The model's variables.
     declared_latents : iterable of hashables
         Those that the model declares to be latent.
-    data : pandas.DataFrame
-        The table; columns already checked. Its index numbers the user's rows.
+    table : Table
+        The data; columns already checked.
     state_names, latent_card : mapping or None
         As the user gave them.
     declared : sequence of (str, mapping)
@@ -73,8 +73,7 @@ def resolve_states(
         cardinality that is below 1, no integer or in conflict with its state names.
     """
     state_names, latent_card = _check_names(names, state_names, latent_card)
-    columns = set(data.columns.to_list())  # in a MultiIndex, a first level alone is no column
-    observed = {name: observed_states(data[name]) for name in names if name in columns}
+    observed = observed_states(table)
     latents = _find_latents(names, set(declared_latents), observed)
     sources_in_order = [("state_names", state_names), *declared]
     found: dict[Hashable, list[Hashable]] = {}

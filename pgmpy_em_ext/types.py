@@ -32,7 +32,7 @@ class EncodedData(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """Distinct rows, in lexicographic order of their codes.
+    """Distinct rows, in lexicographic order of their codes, which are stored column by column.
 
     Attributes
     ----------

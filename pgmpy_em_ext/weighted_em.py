@@ -21,7 +21,7 @@ from pgmpy_em_ext.cpd_family.categorical import write_cpd
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.exact import ExactEStep
 from pgmpy_em_ext.em import EMState, Problem, RunResult
-from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, number_rows
+from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, number_rows, read_table
 from pgmpy_em_ext.finish import UnidentifiedRow, make_uniform, summarize
 from pgmpy_em_ext.initializer import Initializer
 from pgmpy_em_ext.monitor import MIN_STEPS_WITH_LATENTS, StoppingRule
@@ -576,7 +576,8 @@ class WeightedEM(DiscreteParameterEstimator):
         absent = [name for name in self._network.names if name not in columns]
         if absent:
             logger.info("The variables %s have no column: taken as unobserved.", absent)
-        return encode_table(self._network, number_rows(data), check_weight(sample_weight, data))
+        weight = check_weight(sample_weight, data)
+        return encode_table(self._network, read_table(number_rows(data), self._network.names), weight)
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
