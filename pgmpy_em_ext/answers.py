@@ -7,8 +7,14 @@ import numpy as np
 import pandas as pd
 
 from pgmpy_em_ext.e_step.enumeration import count_completions, enumerate_completions, weigh_completions
-from pgmpy_em_ext.e_step.exact.order import elimination_order
-from pgmpy_em_ext.e_step.exact.rows import RowPass, draw_completions, row_log_likelihood, row_posteriors, sweep_rows
+from pgmpy_em_ext.e_step.exact.rows import (
+    RowPass,
+    best_order,
+    draw_completions,
+    row_log_likelihood,
+    row_posteriors,
+    sweep_rows,
+)
 from pgmpy_em_ext.encoding import match_states
 from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError
 from pgmpy_em_ext.network import Network
@@ -53,7 +59,7 @@ def _in_batches(
     network, parameters, batch_size, memory_budget = fitted
     pending = [slice(start, min(start + batch_size, len(codes))) for start in range(0, len(codes), batch_size)]
     pending.reverse()
-    order = elimination_order(network)
+    order = best_order(network, codes, prune_barren=prune_barren)
     while pending:
         batch = pending.pop()
         try:

@@ -14,9 +14,9 @@ from pgmpy_em_ext.e_step.exact import compile as compile_module
 from pgmpy_em_ext.e_step.exact import engine as engine_module
 from pgmpy_em_ext.e_step.exact import groups, packed
 from pgmpy_em_ext.e_step.exact import order as order_module
-from pgmpy_em_ext.e_step.exact.compile import barren, compile_evidence
+from pgmpy_em_ext.e_step.exact.compile import barren, compile_evidence, find_roles
 from pgmpy_em_ext.e_step.exact.engine import make_plan
-from pgmpy_em_ext.e_step.exact.order import elimination_order, moral_graph
+from pgmpy_em_ext.e_step.exact.order import greedy_order, members, moral_graph, predicted_reads, rank_orders
 from pgmpy_em_ext.e_step.exact.packed import PackedSweeps
 from pgmpy_em_ext.e_step.exact.sweep import GroupedSweeps, beliefs, forward
 from pgmpy_em_ext.network import build_network
@@ -197,7 +197,7 @@ def test_threads_do_not_change_a_bit(case):
 @given(case=cases(), seed=st.integers(0, 99))
 def test_the_elimination_order_does_not_matter(case, seed):
     order = np.random.default_rng(seed).permutation(case.network.n_nodes).tolist()
-    plan = plan_of(case, compile_evidence(case.network, case.evidence, order, cost=groups.COST))
+    plan = plan_of(case, compile_evidence(case.network, case.evidence, [order], cost=groups.COST))
     expected = statistics(exact(), case)
     found = exact().expected_statistics(plan, case.parameters)
     np.testing.assert_allclose(found.counts, expected.counts, **TOLERANCE)
@@ -206,8 +206,7 @@ def test_the_elimination_order_does_not_matter(case, seed):
 
 @given(case=cases())
 def test_sharing_steps_does_not_matter(case):
-    order = elimination_order(case.network)
-    graph = compile_evidence(case.network, case.evidence, order, share=False, cost=groups.COST)
+    graph = compile_evidence(case.network, case.evidence, share=False, cost=groups.COST)
     expected = statistics(exact(), case)
     found = exact().expected_statistics(plan_of(case, graph), case.parameters)
     np.testing.assert_allclose(found.counts, expected.counts, **TOLERANCE)
@@ -385,24 +384,79 @@ class TestTinyProbabilities:
 
 
 class TestEliminationOrder:
-    def test_a_tree_is_ordered_without_fill(self):
+    @pytest.mark.parametrize("rule", order_module.RULES)
+    def test_a_tree_is_ordered_without_fill(self, rule):
         network = build_network(range(7), {i: [(i - 1) // 2] for i in range(1, 7)}, {i: [0, 1] for i in range(7)})
-        order = elimination_order(network)
-        neighbours = moral_graph(network)
-        for node in order:
+        neighbours = [set(members(found)) for found in moral_graph(network)]
+        for node in greedy_order(network, rule):
             assert len(neighbours[node]) <= 1
             for other in neighbours[node]:
                 neighbours[other].discard(node)
 
-    def test_a_hub_is_scored_twice_and_not_for_each_leaf(self, monkeypatch):
+    @pytest.mark.parametrize("rule", order_module.RULES)
+    @given(case=cases(max_nodes=6, max_rows=1))
+    def test_the_greedy_choice_is_the_best_at_every_turn(self, rule, case):
+        """With costs computed afresh for all variables each time; ties may be broken by what is known."""
+        graph = order_module._start(case.network)
+        left = set(range(case.network.n_nodes))
+        for node in greedy_order(case.network, rule):
+            assert rule(graph, node)[0] <= min(rule(graph, other)[0] for other in left)
+            left.discard(node)
+            order_module._eliminate(graph.neighbours, node, filled=True)
+
+    def test_a_hub_is_scored_twice_and_not_for_each_leaf(self):
         calls = []
-        original = order_module._fill_cost
-        monkeypatch.setattr(order_module, "_fill_cost", lambda *args: calls.append(args[2]) or original(*args))
+
+        def rule(graph, node):
+            calls.append(node)
+            return order_module._weighted_fill(graph, node)
+
         leaves = range(1, 300)
         network = build_network(range(300), {i: [0] for i in leaves}, {i: [0, 1] for i in range(300)})
-        assert sorted(elimination_order(network)) == list(range(300))
+        assert sorted(greedy_order(network, rule)) == list(range(300))
         assert calls.count(0) <= 3
         assert len(calls) < 2 * 300
+
+    @given(case=cases(max_rows=6))
+    def test_what_is_predicted_is_what_is_read_without_sharing(self, case):
+        roles = find_roles(case.network, case.evidence.codes, prune_barren=True)
+        for order in rank_orders(case.network, *roles):
+            graph = compile_evidence(case.network, case.evidence, [order], share=False, cost=groups.COST)
+            if graph.n_steps and graph.shapes.card.min() > 1:  # products of many factors take steps of their own
+                assert predicted_reads(case.network, order, *roles) == graph.n_reads
+
+    def test_the_order_is_the_one_that_reads_least_of_the_missing_patterns_at_hand(self):
+        """Not the structure alone decides: other holes, another order."""
+        rng = np.random.default_rng(0)
+        names = range(12)
+        parents = {node: [other for other in range(node) if rng.random() < 0.4] for node in names}
+        network = build_network(names, parents, {node: list(range(rng.integers(2, 5))) for node in names})
+        chosen = set()
+        for _ in range(20):
+            codes = np.zeros((5, 12), dtype=int)
+            codes[rng.random(codes.shape) < rng.random()] = -1
+            evidence = to_evidence(reduce_rows(EncodedData(codes, np.ones(5), np.arange(5))))
+            orders = rank_orders(network, *find_roles(network, evidence.codes, prune_barren=True))
+            reads = [compile_evidence(network, evidence, [o], share=False, cost=groups.COST).n_reads for o in orders]
+            assert reads == sorted(reads)
+            chosen.add(orders[0])
+        assert len(chosen) > 1
+
+    def test_sampled_patterns_are_few_where_rows_are_long(self):
+        assert len(order_module.sample_patterns(10_000, 10_000 * 100)) == 40
+        assert len(order_module.sample_patterns(10_000, 10_000)) == order_module.MAX_PATTERNS
+        assert order_module.sample_patterns(3, 0).tolist() == [0, 1, 2]
+
+    def test_a_second_order_is_tried_where_the_first_does_not_fit(self):
+        """A hub in the middle of a star: eliminated first it joins all leaves."""
+        network = build_network(range(20), {i: [0] for i in range(1, 20)}, {i: [0, 1] for i in range(20)})
+        codes = np.full((1, 20), -1)
+        evidence = to_evidence(reduce_rows(EncodedData(codes, np.ones(1), np.arange(1))))
+        hub_first, hub_last = range(20), range(19, -1, -1)
+        arguments = {"prune_barren": False, "memory_budget": 10**5, "cost": groups.COST}
+        with pytest.raises(MemoryBudgetError, match="a table of 1,048,576 cells"):
+            compile_evidence(network, evidence, [hub_first], **arguments)
+        assert compile_evidence(network, evidence, [hub_first, hub_last], **arguments).n_steps >= 20
 
 
 class TestMemoryBudget:

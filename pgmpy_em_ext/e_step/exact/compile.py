@@ -21,6 +21,7 @@ import numpy as np
 from networkx.utils import UnionFind
 
 from pgmpy_em_ext.e_step.exact.graph import EliminationGraph, Steps
+from pgmpy_em_ext.e_step.exact.order import rank_orders
 from pgmpy_em_ext.e_step.exact.shapes import Axes, ShapeTable
 from pgmpy_em_ext.e_step.exact.terms import ScopeTable, TermTable
 from pgmpy_em_ext.exceptions import MemoryBudgetError
@@ -51,6 +52,21 @@ class CellCost(NamedTuple):
     cell: int
     position: int
     message: int
+
+
+class Roles(NamedTuple):
+    """What each row's variables are, stored column by column; those that are neither are observed.
+
+    Attributes
+    ----------
+    alive : bool ndarray of shape (n_rows, n_nodes)
+        Missing, to be eliminated.
+    dead : bool ndarray of shape (n_rows, n_nodes)
+        Missing and barren: left out.
+    """
+
+    alive: BoolArray
+    dead: BoolArray
 
 
 class Messages(NamedTuple):
@@ -101,6 +117,13 @@ def barren(network: Network, missing: BoolArray) -> BoolArray:
     return dead
 
 
+def find_roles(network: Network, codes: IntArray, *, prune_barren: bool) -> Roles:
+    """Tell which variables are to be eliminated in each row."""
+    missing = np.asfortranarray(codes == MISSING)
+    dead = barren(network, missing) if prune_barren else np.zeros_like(missing)
+    return Roles(missing & ~dead, dead)
+
+
 class Compiler:
     """One compilation: the state that passes from one variable's elimination to the next.
 
@@ -112,8 +135,8 @@ class Compiler:
         Distinct rows.
     order : sequence of int
         The global elimination order.
-    prune_barren : bool
-        Whether barren variables drop out.
+    roles : Roles
+        Which variables are eliminated.
     share : bool
         Whether equal steps of different rows are one step. Without sharing every
         step belongs to one row, so that its beliefs are that row's posterior.
@@ -128,8 +151,8 @@ class Compiler:
         network: Network,
         evidence: Evidence,
         order: Sequence[int],
+        roles: Roles,
         *,
-        prune_barren: bool,
         share: bool,
         memory_budget: int,
         cost: CellCost,
@@ -143,9 +166,7 @@ class Compiler:
         self.rank = np.empty(network.n_nodes, dtype=np.int64)
         self.rank[list(order)] = np.arange(network.n_nodes)
         codes = np.asfortranarray(evidence.codes)  # whole columns are read
-        missing = codes == MISSING
-        self.dead = barren(network, missing) if prune_barren else np.zeros_like(missing)
-        self.alive = missing & ~self.dead
+        self.alive, self.dead = roles
         self.digits = np.where(self.alive, np.array(network.cardinalities, dtype=np.int32), np.maximum(codes, 0))
         self.scopes = ScopeTable()
         self.terms = TermTable()
@@ -393,19 +414,30 @@ class Compiler:
 def compile_evidence(
     network: Network,
     evidence: Evidence,
-    order: Sequence[int],
+    orders: Sequence[Sequence[int]] | None = None,
     *,
     prune_barren: bool = True,
     share: bool = True,
     memory_budget: int = 2**32,
     cost: CellCost,
 ) -> EliminationGraph:
-    """Compile distinct evidence into an elimination graph; `Compiler` describes the parameters.
+    """Compile distinct evidence into an elimination graph.
+
+    Parameters
+    ----------
+    network, evidence, share, memory_budget, cost
+        As `Compiler` has them.
+    orders : sequence of elimination orders, optional
+        Tried one after the other until one fits into the budget; by default those of
+        `rank_orders`.
+    prune_barren : bool, default True
+        Whether barren variables drop out.
 
     Raises
     ------
     MemoryBudgetError
-        The tables would not fit; nothing of that size has been allocated by then.
+        The tables would not fit in any order; nothing of that size has been allocated by
+        then. The message is about the first order.
 
     Notes
     -----
@@ -413,7 +445,13 @@ def compile_evidence(
     of the distinct shapes' tables, which is exponential in the largest component of
     missing variables that some row has.
     """
-    compiler = Compiler(
-        network, evidence, order, prune_barren=prune_barren, share=share, memory_budget=memory_budget, cost=cost
-    )
-    return compiler.run()
+    roles = find_roles(network, evidence.codes, prune_barren=prune_barren)
+    refused: MemoryBudgetError | None = None
+    for order in rank_orders(network, *roles) if orders is None else orders:
+        compiler = Compiler(network, evidence, order, roles, share=share, memory_budget=memory_budget, cost=cost)
+        try:
+            return compiler.run()
+        except MemoryBudgetError as error:
+            refused = refused or error
+    assert refused is not None  # there is at least one order
+    raise refused

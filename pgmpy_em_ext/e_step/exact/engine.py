@@ -10,7 +10,6 @@ from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.exact import groups, packed
 from pgmpy_em_ext.e_step.exact.compile import compile_evidence
 from pgmpy_em_ext.e_step.exact.graph import EliminationGraph
-from pgmpy_em_ext.e_step.exact.order import elimination_order
 from pgmpy_em_ext.e_step.exact.rows import first_impossible_rows
 from pgmpy_em_ext.e_step.exact.sweep import GroupedSweeps, Sweeps
 from pgmpy_em_ext.e_step.impossible import impossible_evidence
@@ -132,7 +131,6 @@ class ExactEStep(EStep):
         graph = compile_evidence(
             network,
             evidence,
-            elimination_order(network),
             prune_barren=self.prune_barren,
             memory_budget=self.memory_budget,
             cost=packed.COST if may_pack else groups.COST,

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pgmpy_em_ext.e_step.exact.compile import compile_evidence
+from pgmpy_em_ext.e_step.exact.compile import compile_evidence, find_roles
 from pgmpy_em_ext.e_step.exact.graph import Scopes
 from pgmpy_em_ext.e_step.exact.groups import COST, Group, GroupedGraph, group_steps
-from pgmpy_em_ext.e_step.exact.order import elimination_order
+from pgmpy_em_ext.e_step.exact.order import rank_orders
 from pgmpy_em_ext.e_step.exact.sweep import ForwardPass, descend, forward
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import ranges
@@ -60,10 +60,15 @@ def sweep_rows(
     """
     evidence = Evidence(codes, np.ones(len(codes)), np.arange(len(codes)))
     graph = compile_evidence(
-        network, evidence, order, prune_barren=prune_barren, share=False, memory_budget=memory_budget, cost=COST
+        network, evidence, [order], prune_barren=prune_barren, share=False, memory_budget=memory_budget, cost=COST
     )
     grouped = group_steps(graph)
     return RowPass(network, codes, grouped, graph.scopes, forward(grouped, parameters))
+
+
+def best_order(network: Network, codes: IntArray, *, prune_barren: bool) -> tuple[int, ...]:
+    """Choose an elimination order for many rows; see `rank_orders`."""
+    return rank_orders(network, *find_roles(network, codes, prune_barren=prune_barren))[0]
 
 
 def row_log_likelihood(rows: RowPass, parameters: FloatArray) -> FloatArray:
@@ -88,7 +93,7 @@ def first_impossible_rows(network: Network, parameters: FloatArray, evidence: Ev
         Positions in the evidence; the first row of the table that is impossible is among them.
     """
     by_row = np.argsort(evidence.first_row)
-    order = elimination_order(network)
+    order = best_order(network, evidence.codes, prune_barren=True)
     for start in range(0, len(by_row), _SEARCH_BATCH):
         batch = by_row[start : start + _SEARCH_BATCH]
         rows = sweep_rows(
