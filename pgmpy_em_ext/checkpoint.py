@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pgmpy_em_ext.blocks import BlockProgress
 from pgmpy_em_ext.em import Progress
 from pgmpy_em_ext.monitor import has_fallen
 from pgmpy_em_ext.network import Network
@@ -25,6 +26,26 @@ def fingerprint(network: Network, evidence: Evidence, arrays: Iterable[np.ndarra
     for array in (*evidence[:2], *arrays):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def _pack(run: int, progress: Progress) -> dict[str, np.ndarray]:
+    """Name the arrays that hold one run's progress."""
+    content = {
+        f"parameters_{run}": progress.parameters,
+        f"history_{run}": np.array(progress.history),
+        f"change_{run}": np.array(progress.largest_change),
+    }
+    if progress.blocks is not None:
+        content |= {f"blocks_{name}_{run}": array for name, array in progress.blocks._asdict().items()}
+    return content
+
+
+def _unpack(content: dict[str, np.ndarray], run: int) -> Progress:
+    """Read one run's progress."""
+    history = tuple(content[f"history_{run}"].tolist())
+    names = [f"blocks_{name}_{run}" for name in BlockProgress._fields]
+    blocks = BlockProgress(*(content[name] for name in names)) if names[0] in content else None
+    return Progress(content[f"parameters_{run}"], history, float(content[f"change_{run}"]), blocks)
 
 
 class Checkpoint:
@@ -64,12 +85,7 @@ class Checkpoint:
                 f"checkpoint {str(self.path)!r} belongs to another fit: other data, another model or other settings. "
                 "Delete it, or give another path."
             )
-        return {
-            int(run): Progress(
-                content[f"parameters_{run}"], tuple(content[f"history_{run}"].tolist()), float(content[f"change_{run}"])
-            )
-            for run in content["runs"]
-        }
+        return {int(run): _unpack(content, int(run)) for run in content["runs"]}
 
     def resume(self, run: int, start: FloatArray) -> Progress:
         """Give a run's saved progress, or its start."""
@@ -97,9 +113,7 @@ class Checkpoint:
     def _write(self) -> None:
         content: dict[str, np.ndarray] = {"key": np.array(self.key), "runs": np.array(sorted(self._progress))}
         for run, progress in self._progress.items():
-            content[f"parameters_{run}"] = progress.parameters
-            content[f"history_{run}"] = np.array(progress.history)
-            content[f"change_{run}"] = np.array(progress.largest_change)
+            content.update(_pack(run, progress))
         unfinished = self.path.with_name(self.path.name + ".part")
         with unfinished.open("wb") as file:
             np.savez(file, **content)  # type: ignore[arg-type]

@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext.blocks import BlockProgress, advance_blocks, block_objectives, start_blocks
 from pgmpy_em_ext.cpd_family._base import CPDFamily
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.monitor import StoppingRule, has_fallen, stop_reason
-from pgmpy_em_ext.types import ExpectedStatistics, FloatArray
+from pgmpy_em_ext.types import BoolArray, ExpectedStatistics, FloatArray
 
 
 class Problem(NamedTuple):
@@ -34,7 +35,12 @@ class EMState(NamedTuple):
 
     parameters: FloatArray
     statistics: ExpectedStatistics
-    log_prior: float
+    log_priors: FloatArray
+
+    @property
+    def log_prior(self) -> float:
+        """Log prior up to a constant, in nats."""
+        return float(self.log_priors.sum())
 
     @property
     def log_likelihood(self) -> float:
@@ -59,11 +65,14 @@ class Progress(NamedTuple):
         has been evaluated. The run's own list: whoever keeps it copies it.
     largest_change : float
         Of any parameter in the last step; infinite before the first.
+    blocks : BlockProgress or None
+        How far the independent blocks have come, where the engine tells them apart.
     """
 
     parameters: FloatArray
     history: Sequence[float] = ()
     largest_change: float = np.inf
+    blocks: BlockProgress | None = None
 
 
 Observer = Callable[[EMState, Progress], bool]
@@ -104,12 +113,33 @@ def init(problem: Problem, parameters: FloatArray) -> EMState:
             f"{type(problem.engine).__name__}.expected_statistics must return {len(parameters)} counts and a number. "
             f"Got: shape {statistics.counts.shape}, log-likelihood {statistics.log_likelihood}."
         )
-    return EMState(parameters, statistics, problem.family.log_prior(parameters))
+    return EMState(parameters, statistics, problem.family.log_priors(parameters))
 
 
-def step(problem: Problem, state: EMState) -> EMState:
-    """Maximise from the statistics in hand, then evaluate: M, then E."""
-    return init(problem, problem.family.maximize(state.statistics.counts, state.parameters))
+def step(problem: Problem, state: EMState, active: BoolArray | None = None) -> EMState:
+    """Maximise from the statistics in hand, then evaluate: M, then E.
+
+    Parameters
+    ----------
+    problem : Problem
+        Engine, plan and M-step.
+    state : EMState
+        Where to go on from.
+    active : bool ndarray of shape (n_blocks + 1,), optional
+        Independent blocks that climb; the others keep parameters and statistics.
+    """
+    parameters = problem.family.maximize(state.statistics.counts, state.parameters)
+    if active is None or active.all():
+        return init(problem, parameters)
+    blocks = problem.engine.blocks(problem.plan)
+    assert blocks is not None  # who marks blocks has them from the engine
+    climbing = active[blocks.of_cell]
+    parameters = np.where(climbing, parameters, state.parameters)
+    fresh = problem.engine.expected_statistics(problem.plan, parameters, active=active)  # type: ignore[call-arg]
+    log_likelihood = np.where(active, _parts(fresh), _parts(state.statistics))
+    counts = np.where(climbing, fresh.counts, state.statistics.counts)
+    statistics = ExpectedStatistics(counts, float(log_likelihood.sum()), log_likelihood)
+    return EMState(parameters, statistics, problem.family.log_priors(parameters))
 
 
 def run(problem: Problem, progress: Progress, rule: StoppingRule, observer: Observer | None = None) -> RunResult:
@@ -134,18 +164,54 @@ def run(problem: Problem, progress: Progress, rule: StoppingRule, observer: Obse
     best = state = init(problem, progress.parameters)
     history = list(progress.history) or [state.objective]
     change = progress.largest_change
+    blocks = progress.blocks or _start_blocks(problem, state)
     fell_at = None
     while True:
-        status = stop_reason(rule, history, change)
-        if observer is not None and observer(state, Progress(state.parameters, history, change)):
+        status = stop_reason(rule, history, change) or _all_at_rest(blocks, rule, history)
+        if observer is not None and observer(state, Progress(state.parameters, history, change, blocks)):
             status = status or "callback"
         if status is not None:
             return RunResult(best, tuple(history), status, fell_at)
-        following = step(problem, state)
+        following = step(problem, state, None if blocks is None else blocks.active)
         change = float(np.abs(following.parameters - state.parameters).max())
         state = following
         history.append(state.objective)
+        if blocks is not None and rule.tol > 0:
+            blocks = _advance_blocks(problem, blocks, state, rule, len(history) - 1)
         if has_fallen(history, rule.total_weight) and is_exact:
             fell_at = fell_at or len(history) - 1
         if state.objective > best.objective or not is_exact or fell_at is None:
             best = state
+
+
+def _parts(statistics: ExpectedStatistics) -> FloatArray:
+    """Log-likelihood of each independent block."""
+    assert statistics.block_log_likelihood is not None  # an engine that knows blocks says so of each
+    return statistics.block_log_likelihood
+
+
+def _start_blocks(problem: Problem, state: EMState) -> BlockProgress | None:
+    """Begin to follow independent blocks, where there are several, or one that is fixed."""
+    blocks = problem.engine.blocks(problem.plan)
+    if blocks is None or blocks.n_blocks == 0:
+        return None
+    objectives = block_objectives(blocks, _parts(state.statistics), state.log_priors)
+    progress = start_blocks(blocks, objectives, problem.family.fixed_families())
+    return progress if blocks.n_blocks > 1 or not progress.active.all() else None
+
+
+def _advance_blocks(
+    problem: Problem, progress: BlockProgress, state: EMState, rule: StoppingRule, n_iter: int
+) -> BlockProgress:
+    """Note where each block stands after a step."""
+    blocks = problem.engine.blocks(problem.plan)
+    assert blocks is not None  # there would be no progress of blocks
+    objectives = block_objectives(blocks, _parts(state.statistics), state.log_priors)
+    return advance_blocks(progress, objectives, rule, n_iter)
+
+
+def _all_at_rest(blocks: BlockProgress | None, rule: StoppingRule, history: Sequence[float]) -> str | None:
+    """Say that a run has converged because all its blocks have."""
+    if blocks is None or blocks.active[:-1].any() or rule.tol == 0 or len(history) < 2:
+        return None
+    return "converged"

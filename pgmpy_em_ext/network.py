@@ -110,6 +110,11 @@ class Network:
         return np.searchsorted(self.offsets, self.column_starts, side="right") - 1
 
     @cached_property
+    def family_of_cell(self) -> IntArray:
+        """Which family every cell belongs to."""
+        return np.repeat(np.arange(self.n_nodes), np.diff(self.offsets))
+
+    @cached_property
     def children(self) -> tuple[tuple[int, ...], ...]:
         """Children of each variable."""
         found: list[list[int]] = [[] for _ in self.names]

@@ -49,6 +49,27 @@ class Evidence(NamedTuple):
     first_row: IntArray
 
 
+class Blocks(NamedTuple):
+    """Which families the data joins.
+
+    The log-likelihood is a sum over independent blocks of families, each a function of
+    its own families' parameters alone; so EM climbs, and stops, in each on its own.
+
+    Attributes
+    ----------
+    of_family : int ndarray of shape (n_nodes,)
+        The block of each family, from 0; ``n_blocks`` for families that need no inference.
+    of_cell : int ndarray of shape (n_cells,)
+        The same of each parameter.
+    n_blocks : int
+        Number of blocks.
+    """
+
+    of_family: IntArray
+    of_cell: IntArray
+    n_blocks: int
+
+
 class ExpectedStatistics(NamedTuple):
     """What an E-step returns.
 
@@ -59,9 +80,9 @@ class ExpectedStatistics(NamedTuple):
     log_likelihood : float
         Log-likelihood of the observed data under the parameters that the counts
         were computed with, in nats, summed over records.
-    block_log_likelihood : float ndarray of shape (n_blocks,), optional
-        Its parts, where the engine tells independent blocks of families apart; 0 for
-        blocks that were at rest, whose counts are 0 too.
+    block_log_likelihood : float ndarray of shape (n_blocks + 1,), optional
+        Its parts, where the engine tells independent blocks of families apart; the last is
+        that of the families outside. 0 for blocks at rest, whose counts are 0 too.
     """
 
     counts: FloatArray

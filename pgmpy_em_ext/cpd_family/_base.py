@@ -20,6 +20,10 @@ class CPDFamily(Protocol):
         """Mark the columns that neither the data nor the prior says anything about."""
         ...
 
-    def log_prior(self, parameters: FloatArray) -> float:
-        """Log density of the prior, up to the constant that does not depend on the parameters."""
+    def log_priors(self, parameters: FloatArray) -> FloatArray:
+        """Log density of each node's prior, up to the constant that does not depend on the parameters."""
+        ...
+
+    def fixed_families(self) -> BoolArray:
+        """Mark the nodes whose distributions the M-step leaves alone."""
         ...

@@ -10,6 +10,7 @@ from pgmpy.utils import compat_fns
 
 from pgmpy_em_ext.encoding import match_states
 from pgmpy_em_ext.network import Network
+from pgmpy_em_ext.packing import weighted_bincount
 from pgmpy_em_ext.types import BoolArray, FloatArray
 
 logger = logging.getLogger(__name__)
@@ -59,11 +60,17 @@ class Categorical:
         cell_sums = sums[self.network.column_of_cell]
         return np.where(kept, previous, total / np.where(kept, 1.0, cell_sums))
 
-    def log_prior(self, parameters: FloatArray) -> float:
-        """Sum of pseudo counts times log parameters over the free columns, in nats."""
-        counted = (self.pseudo_counts > 0) & ~self.fixed[self.network.column_of_cell]
+    def log_priors(self, parameters: FloatArray) -> FloatArray:
+        """Sum of pseudo counts times log parameters over each node's free columns, in nats."""
+        counted = np.flatnonzero((self.pseudo_counts > 0) & ~self.fixed[self.network.column_of_cell])
         with np.errstate(divide="ignore"):
-            return float(self.pseudo_counts[counted] @ np.log(parameters[counted]))
+            terms = self.pseudo_counts[counted] * np.log(parameters[counted])
+        return weighted_bincount(self.network.family_of_cell[counted], terms, self.network.n_nodes)
+
+    def fixed_families(self) -> BoolArray:
+        """Mark the nodes whose columns are all fixed."""
+        first_columns = np.searchsorted(self.network.family_of_column, np.arange(self.network.n_nodes))
+        return np.logical_and.reduceat(self.fixed, first_columns)
 
     def without_data(self, counts: FloatArray) -> BoolArray:
         """Mark the free columns that neither the data nor the prior says anything about."""

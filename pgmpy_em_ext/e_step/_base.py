@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from skbase.base import BaseObject
 
 from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.types import Evidence, ExpectedStatistics, FloatArray, IntArray
+from pgmpy_em_ext.types import Blocks, Evidence, ExpectedStatistics, FloatArray
 
 
 class EStep(BaseObject):
@@ -50,17 +50,12 @@ class EStep(BaseObject):
             Where the engine's budget does not suffice.
         """
 
-    def blocks(self, plan: Any) -> IntArray | None:
+    def blocks(self, plan: Any) -> Blocks | None:
         """Tell which families the data joins; None, the default, where the engine does not know.
 
-        Returns
-        -------
-        int ndarray of shape (n_nodes,) or None
-            Each family's independent block, numbered from 0: the log-likelihood is a sum over the
-            blocks, each a function of its own families' parameters alone, so that EM stops
-            for each on its own. An engine that knows blocks takes a further argument, ``active``,
-            in `expected_statistics`: a bool ndarray of shape (n_blocks,) that marks those to
-            evaluate; and returns ``block_log_likelihood``.
+        An engine that knows takes a further argument in `expected_statistics`, ``active``, a
+        bool ndarray of shape (n_blocks + 1,) that marks what to evaluate, and returns
+        ``block_log_likelihood``.
         """
         return None
 

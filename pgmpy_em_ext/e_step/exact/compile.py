@@ -27,7 +27,7 @@ from pgmpy_em_ext.e_step.exact.terms import ScopeTable, TermTable
 from pgmpy_em_ext.exceptions import MemoryBudgetError
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import distinct_rows, weighted_bincount
-from pgmpy_em_ext.types import MISSING, BoolArray, Evidence, FloatArray, IntArray
+from pgmpy_em_ext.types import MISSING, Blocks, BoolArray, Evidence, FloatArray, IntArray
 
 MAX_INPUTS = 6
 """Factors multiplied in one step. More are first multiplied in blocks, which equal rows share and whose
@@ -191,16 +191,19 @@ class Compiler:
             base_counts, self._join_parts(), self.shapes.freeze(), self.scopes.freeze(), self._find_blocks()
         )
 
-    def _find_blocks(self) -> IntArray:
-        """Give independent blocks of families numbers: a missing variable joins its family and its children's."""
-        joined = UnionFind(range(self.network.n_nodes))
-        for node, children in enumerate(self.network.children):
-            for child in children:
-                if (self.alive[:, node] & ~self.dead[:, child]).any():
-                    joined.union(node, child)
-        names = [joined[node] for node in range(self.network.n_nodes)]
-        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-        return np.array([numbers[name] for name in names])
+    def _find_blocks(self) -> Blocks:
+        """Find independent blocks of families: a missing variable joins its family and its children's."""
+        network = self.network
+        joined = UnionFind()
+        for node in np.flatnonzero(self.alive.any(axis=0)).tolist():
+            joined.union(
+                node,
+                *(child for child in network.children[node] if (self.alive[:, node] & ~self.dead[:, child]).any()),
+            )
+        names = {node: joined[node] for node in range(network.n_nodes) if node in joined.parents}
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names.values()))}
+        of_family = np.array([numbers[names[n]] if n in names else len(numbers) for n in range(network.n_nodes)])
+        return Blocks(of_family, of_family[network.family_of_cell], len(numbers))
 
     def _join_parts(self) -> Steps:
         """Put the steps of all eliminations one after the other."""

@@ -15,7 +15,7 @@ from pgmpy_em_ext.e_step.exact.sweep import GroupedSweeps, Sweeps
 from pgmpy_em_ext.e_step.impossible import impossible_evidence
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import weighted_bincount
-from pgmpy_em_ext.types import BoolArray, Evidence, ExpectedStatistics, FloatArray, IntArray
+from pgmpy_em_ext.types import Blocks, BoolArray, Evidence, ExpectedStatistics, FloatArray, IntArray
 
 BACKENDS = ("auto", "numba", "numpy")
 
@@ -36,8 +36,6 @@ class ExactPlan(NamedTuple):
         What computes it.
     counted : int ndarray of shape (n_counted,)
         The parameters that fully observed families read.
-    block_of_counted : int ndarray of shape (n_counted,)
-        Their independent blocks.
     """
 
     network: Network
@@ -45,14 +43,11 @@ class ExactPlan(NamedTuple):
     graph: EliminationGraph
     sweeps: Sweeps
     counted: IntArray
-    block_of_counted: IntArray
 
 
 def make_plan(network: Network, evidence: Evidence, graph: EliminationGraph, sweeps: Sweeps) -> ExactPlan:
     """Put a plan together."""
-    counted = np.flatnonzero(graph.base_counts)
-    family = network.family_of_column[network.column_of_cell[counted]]
-    return ExactPlan(network, evidence, graph, sweeps, counted, graph.block_of_family[family])
+    return ExactPlan(network, evidence, graph, sweeps, np.flatnonzero(graph.base_counts))
 
 
 class ExactEStep(EStep):
@@ -150,26 +145,29 @@ class ExactEStep(EStep):
             raise ImportError('backend="numba" needs numba, which is not installed: pip install numba.')
         return False
 
-    def blocks(self, plan: ExactPlan) -> IntArray:
-        """Tell which families belong together; see `EStep.blocks`."""
-        return plan.graph.block_of_family
+    def blocks(self, plan: ExactPlan) -> Blocks:
+        """Tell which families the data joins; see `EStep.blocks`."""
+        return plan.graph.blocks
 
     def expected_statistics(
         self, plan: ExactPlan, parameters: FloatArray, active: BoolArray | None = None
     ) -> ExpectedStatistics:
         """Sweep forward and back; see `EStep.expected_statistics`."""
         graph, counted = plan.graph, plan.counted
+        n_parts = graph.blocks.n_blocks + 1
         if active is None:
-            active = np.ones(graph.n_blocks, dtype=bool)
+            active = np.ones(n_parts, dtype=bool)
         counts, log_likelihood = plan.sweeps.run(parameters, active)
         with np.errstate(divide="ignore"):
             counted_log_likelihood = graph.base_counts[counted] * np.log(parameters[counted])
-        log_likelihood += weighted_bincount(plan.block_of_counted, counted_log_likelihood, graph.n_blocks)
+        log_likelihood += weighted_bincount(graph.blocks.of_cell[counted], counted_log_likelihood, n_parts)
         log_likelihood[~active] = 0.0
         if np.isneginf(log_likelihood).any():
             impossible = first_impossible_rows(plan.network, parameters, plan.evidence, self.memory_budget)
             raise impossible_evidence(plan.network, plan.evidence, parameters, impossible)
         counts += graph.base_counts
+        if not active.all():
+            counts[~active[graph.blocks.of_cell]] = 0.0
         return ExpectedStatistics(counts, float(log_likelihood.sum()), log_likelihood)
 
     def summary(self, plan: ExactPlan) -> dict[str, int]:

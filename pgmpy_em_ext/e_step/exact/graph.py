@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pgmpy_em_ext.types import BoolArray, FloatArray, IntArray
+from pgmpy_em_ext.types import Blocks, BoolArray, FloatArray, IntArray
 
 
 class Scopes(NamedTuple):
@@ -100,16 +100,15 @@ class EliminationGraph(NamedTuple):
         How.
     scopes : Scopes
         The layouts of the tables.
-    block_of_family : int ndarray of shape (n_nodes,)
-        Families that some step joins have the same number: the log-likelihood is a sum over
-        these independent blocks, each a function of its own families' parameters alone.
+    blocks : Blocks
+        Which families the steps join.
     """
 
     base_counts: FloatArray
     steps: Steps
     shapes: Shapes
     scopes: Scopes
-    block_of_family: IntArray
+    blocks: Blocks
 
     @property
     def n_steps(self) -> int:
@@ -117,14 +116,9 @@ class EliminationGraph(NamedTuple):
         return len(self.steps.shape)
 
     @property
-    def n_blocks(self) -> int:
-        """Number of independent blocks of families."""
-        return int(self.block_of_family.max()) + 1
-
-    @property
     def block_of_step(self) -> IntArray:
         """The independent block of each step."""
-        return self.block_of_family[self.steps.target]
+        return self.blocks.of_family[self.steps.target]
 
     @property
     def n_reads(self) -> int:

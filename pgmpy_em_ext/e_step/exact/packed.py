@@ -97,7 +97,7 @@ def pack_graph(graph: EliminationGraph) -> PackedGraph:
     The division depends on the graph alone, so that results are the same for any
     number of threads. Within a section the steps of an independent block stand side by side.
     """
-    block_of_step, n_blocks, is_root = graph.block_of_step, graph.n_blocks, graph.is_root
+    block_of_step, n_blocks, is_root = graph.block_of_step, graph.blocks.n_blocks, graph.is_root
     steps, shapes = graph.steps, graph.shapes
     n_cells = len(graph.base_counts)
     section = _assign_sections(graph, n_cells)
@@ -230,7 +230,7 @@ class PackedSweeps:
             own.table,
             own.scale,
             own.shift,
-            section.runs[active],
+            section.runs[active[:-1]],
             section.steps,
             section.sources,
             packed.shapes,
@@ -252,7 +252,7 @@ class PackedSweeps:
             own.adjoint,
             own.table,
             own.scale,
-            section.runs[active],
+            section.runs[active[:-1]],
             section.steps,
             section.sources,
             packed.shapes,

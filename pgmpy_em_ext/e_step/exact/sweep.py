@@ -161,14 +161,15 @@ class Sweeps(Protocol):
         ----------
         parameters : float ndarray of shape (n_cells,)
             CPD entries in the flat layout.
-        active : bool ndarray of shape (n_blocks,)
-            The independent blocks to evaluate; the others' results mean nothing.
+        active : bool ndarray of shape (n_blocks + 1,)
+            The independent blocks to evaluate; the others' results mean nothing. The last
+            entry stands for the families without any step.
 
         Returns
         -------
         counts : float ndarray of shape (n_cells,)
             Expected counts of the families that are not fully observed, in records.
-        log_likelihood : float ndarray of shape (n_blocks,)
+        log_likelihood : float ndarray of shape (n_blocks + 1,)
             What the graph's steps say of each block, in nats; -inf where a row is impossible.
         """
         ...
@@ -185,13 +186,13 @@ class GroupedSweeps:
 
     def __init__(self, graph: EliminationGraph) -> None:
         self.graph = group_steps(graph)
-        self.block_of_family = graph.block_of_family
+        self.blocks = graph.blocks
 
     def run(self, parameters: FloatArray, active: BoolArray) -> tuple[FloatArray, FloatArray]:
         """Sweep forward and back; see `Sweeps.run`."""
         forward_pass = forward(self.graph, parameters)
         log_likelihood = np.zeros(len(active))
         for group, log_scale in zip(self.graph.groups, forward_pass.log_scales, strict=True):
-            block = self.block_of_family[group.target]
+            block = self.blocks.of_family[group.target]
             log_likelihood += weighted_bincount(block, group.weight * log_scale, len(active))
         return reverse(self.graph, forward_pass), log_likelihood
