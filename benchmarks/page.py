@@ -1,0 +1,431 @@
+"""Write the page of benchmarks from the results: ``python benchmarks/page.py --output docs/benchmarks.md``."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent / "results"
+Record = dict[str, Any]
+
+INTRODUCTION = """\
+# Benchmarks
+
+`make bench` measures what is on this page in about a quarter of an hour, without the other tools' longest runs;
+`python benchmarks/run.py --full` measures those too. `pip install "pgmpy_em_ext[bench]"` installs the other tools.
+
+Both sides of a comparison run in one process, on the same rows and from the same CPDs, and the log-likelihood of the
+observed cells is computed for both by `WeightedEM.score_samples`. The ratios are what to keep: machines
+differ, and are shared. Rows are drawn from the network itself, and cells are missing completely at random. A whole fit
+starts from a DataFrame and includes all encoding and set-up; it ends at the default `tol`, 0.001 nats from the
+extrapolated limit. An iteration is the median time from one E-step to the next. Everything has run once on a few
+rows before it is timed, except under "The first fit of a process". One thread is `n_jobs=1`, all
+threads `n_jobs=-1`. Memory is the peak of the process, which holds some 250 MB of libraries before it begins.
+"""
+
+E_STEP = """\
+## The exact E-step
+
+{rows} rows, 20 % of the cells missing. *Steps* are distinct elimination steps, *cells* their table cells. Encoding,
+reducing and compiling happen once in a fit; these stages ran with one thread. The last column is how many times longer
+a row takes when pgmpy's `VariableElimination` computes the same expected counts, on 20 of the rows.
+"""
+
+WHOLE = """\
+Whole fits of the same rows, to convergence:
+"""
+
+PYAGRUM = """\
+## Beside pyAgrum
+
+20 % of the cells missing. pyAgrum's EM is exact too; it needs a prior, which is 0.001 records in every CPD entry.
+Started without noise, it computes what `WeightedEM` computes with the same prior and with
+`ExactEStep(prune_barren=False)`: the last two columns are the log-likelihoods of either after {steps} steps. Our time
+is that of the default, which leaves out barren variables. pyAgrum's iteration is the time of {steps} steps less that
+of {fewer}, each measured once. *Cores* is how many cores pyAgrum kept busy.
+"""
+
+PYAGRUM_WHOLE = """\
+Whole fits. pyAgrum stops when the log-likelihood changes by less than a share of 0.00001; `WeightedEM` goes on to its
+own, stricter end. *To theirs* is our time until the log-likelihood of the data is as high as pyAgrum's at its end.
+"""
+
+DISCRETE_EM = """\
+## Beside DiscreteEM
+
+pgmpy's own `DiscreteEM` drops rows with holes, so the data has none but three hidden variables of ALARM. Its step is
+the time of two steps less that of one. The last two columns are the log-likelihoods after {steps} steps.
+"""
+
+STUDENTS = """\
+On the {rows} students of [Coming from DiscreteEM](coming_from_discrete_em.md) with one latent variable, {steps} steps,
+preparing the data included: `DiscreteEM` {theirs} ms a step, `WeightedEM` {ours} ms, ratio {ratio}.
+"""
+
+STEPMIX = """\
+## Beside StepMix
+
+A latent class model of three classes: {rows} rows of ten binary items, 10 % of the cells missing, {distinct} distinct
+rows. Both start from StepMix's parameters after one step. StepMix works on its float matrix with
+`measurement="binary_nan"`, `WeightedEM` on a DataFrame of integers. The log-likelihoods are those after {steps} steps.
+"""
+
+STEPMIX_WHOLE = """\
+Whole fits, each to its own default stopping; StepMix's is a mean log-likelihood that changes by less than 1e-10.
+"""
+
+ROWS = """\
+## Rows
+
+ALARM, 20 % of the cells missing, from a DataFrame to convergence. *Columns* is the type of the DataFrame's columns.
+"""
+
+SHARE = """\
+## Missing cells
+
+ALARM, {rows} rows.
+"""
+
+LARGE = """\
+## Large networks
+
+No other tool was found that runs EM on these. 20 % of the cells missing, {threads}; a fit was given {limit} seconds,
+and *max_time* marks those that they ended. *Read* is the time of pgmpy's `BIFReader`, which is in no other figure.
+"""
+
+QUESTIONS = """\
+## Questions about rows
+
+ALARM with known CPDs, {rows} rows with 20 % of the cells missing. Seconds for all rows, from a DataFrame.
+"""
+
+COLD = """\
+## The first fit of a process
+
+ALARM, {rows} rows, 20 % missing. A new process imports pgmpy, then this package, and fits twice. *Cold* processes
+find numba's cache empty, as after an installation; *warm* ones find what an earlier process left there. Seconds.
+"""
+
+
+def number(value: Any) -> str:
+    """Write a figure with about three digits."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) or abs(value) >= 100:
+        return f"{value:,.0f}"
+    digits = 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
+    return f"{value:.{digits}f}" if abs(value) >= 0.01 else f"{value:.2g}"
+
+
+def nats(value: float | None) -> str:
+    """Write a log-likelihood with all the digits that may differ."""
+    return "" if value is None else f"{value:,.3f}"
+
+
+def markdown_table(columns: dict[str, Callable[[Record], Any]], records: Iterable[Record]) -> str:
+    """Write one line a record; what failed is said below."""
+    records = list(records)
+    done = [record for record in records if "failed" not in record]
+    lines = ["| " + " | ".join(columns) + " |", "| --- |" + " ---: |" * (len(columns) - 1)]
+    lines += ["| " + " | ".join(number(get(record)) for get in columns.values()) + " |" for record in done]
+    failures = [f"\nNot done: {_label(record)}: {record['failed']}." for record in records if "failed" in record]
+    return "\n".join(lines + failures) + "\n"
+
+
+def _label(record: Record) -> str:
+    return ", ".join(f"{key} {number(value)}" for key, value in record.items() if key not in ("failed", "limit"))
+
+
+def field(key: str, show: Callable[[Any], Any] = lambda value: value) -> Callable[[Record], Any]:
+    """Read one entry of a record."""
+    return lambda record: show(record.get(key))
+
+
+def by_threads(records: Iterable[Record], *keys: str) -> list[Record]:
+    """Join the records of one and of all threads; the latter's entries are named ``all_...``."""
+    joined: dict[tuple, Record] = {}
+    for record in records:
+        target = joined.setdefault(tuple(record.get(key) for key in keys), {key: record.get(key) for key in keys})
+        if record["threads"] == "all":
+            target.update({f"all_{key}": value for key, value in record.items() if key != "failed"})
+        else:
+            target.update({key: value for key, value in record.items() if key != "failed"})
+        if "failed" in record:
+            target["failed"] = record["failed"]
+    return list(joined.values())
+
+
+def either(key: str) -> Callable[[Record], Any]:
+    """Read an entry that does not depend on the threads."""
+    return lambda record: record.get(key, record.get(f"all_{key}"))
+
+
+def megabytes(record: Record) -> Any:
+    """Give the higher of the peaks, in whole megabytes."""
+    return round(max(record.get("peak_mb", 0), record.get("all_peak_mb", 0)))
+
+
+FIT_COLUMNS = {
+    "set-up s": either("setup_s"),
+    "iterations": either("n_iter"),
+    "iteration ms": field("iteration_ms"),
+    "all threads": field("all_iteration_ms"),
+    "whole fit s": field("fit_s"),
+    "all threads ": field("all_fit_s"),
+    "peak MB": megabytes,
+}
+
+
+def e_step(result: Record) -> str:
+    """Render `e_step.py`."""
+    stages = {
+        "network": field("name"),
+        "steps": field("n_elimination_steps"),
+        "cells": field("n_table_cells"),
+        "encode ms": field("encode_ms"),
+        "reduce ms": field("reduce_ms"),
+        "compile ms": field("compile_ms"),
+        "E-step ms": field("e_step_ms"),
+        "pgmpy VE / ours": field("variable_elimination_ratio"),
+    }
+    whole = {"network": field("name"), **FIT_COLUMNS}
+    return "\n".join(
+        [
+            E_STEP.format(rows=number(result["stages"][0]["rows"])),
+            markdown_table(stages, result["stages"]),
+            WHOLE,
+            markdown_table(whole, by_threads(result["fits"], "name")),
+        ]
+    )
+
+
+def against_pyagrum(result: Record) -> str:
+    """Render `against_pyagrum.py`."""
+    iterations = {
+        "network": field("name"),
+        "rows": field("rows"),
+        "threads": field("threads"),
+        "pyAgrum s": field("theirs_s"),
+        "cores": field("cores_used"),
+        "ours ms": field("ours_ms"),
+        "ratio": field("ratio"),
+        "pyAgrum nats": field("theirs_log_likelihood", nats),
+        "ours nats": field("ours_log_likelihood", nats),
+    }
+    whole = {
+        "network": field("name"),
+        "rows": field("rows"),
+        "threads": field("threads"),
+        "pyAgrum s": field("theirs_s"),
+        "iterations": field("theirs_iterations"),
+        "nats": field("theirs_log_likelihood", nats),
+        "ours s": field("ours_s"),
+        "iterations ": field("ours_iterations"),
+        "nats ": field("ours_log_likelihood", nats),
+        "ratio": field("ratio"),
+        "to theirs s": field("ours_to_theirs_s"),
+        "ratio ": field("ratio_to_theirs"),
+    }
+    steps = next((record["steps_compared"] for record in result["iterations"] if "failed" not in record), 0)
+    return "\n".join(
+        [
+            PYAGRUM.format(steps=steps, fewer=steps - 1),
+            markdown_table(iterations, result["iterations"]),
+            PYAGRUM_WHOLE,
+            markdown_table(whole, result["whole"]),
+        ]
+    )
+
+
+def against_discrete_em(result: Record) -> str:
+    """Render `against_discrete_em.py`."""
+    columns = {
+        "rows": field("rows"),
+        "distinct": field("distinct_rows"),
+        "threads": field("threads"),
+        "`DiscreteEM` s": field("theirs_s"),
+        "ours ms": field("ours_ms"),
+        "ratio": field("ratio"),
+        "their MB": field("theirs_work_mb", round_or_none),
+        "our MB": field("ours_work_mb", round_or_none),
+        "`DiscreteEM` nats": field("theirs_log_likelihood", nats),
+        "ours nats": field("ours_log_likelihood", nats),
+    }
+    steps = next((record["steps_compared"] for record in result["hidden"] if "failed" not in record), 0)
+    students = result["students"][0]
+    return "\n".join(
+        [
+            DISCRETE_EM.format(steps=steps),
+            markdown_table(columns, result["hidden"]),
+            STUDENTS.format(
+                rows=students["rows"],
+                steps=students["steps"],
+                theirs=number(students["theirs_ms"]),
+                ours=number(students["ours_ms"]),
+                ratio=number(students["ratio"]),
+            ),
+        ]
+    )
+
+
+def round_or_none(value: float | None) -> int | None:
+    """Round to whole megabytes."""
+    return None if value is None else round(value)
+
+
+def against_stepmix(result: Record) -> str:
+    """Render `against_stepmix.py`."""
+    iterations = {
+        "threads": field("threads"),
+        "StepMix ms": field("theirs_ms"),
+        "ours ms": field("ours_ms"),
+        "ratio": field("ratio"),
+        "their MB": field("theirs_work_mb", round_or_none),
+        "our MB": field("ours_work_mb", round_or_none),
+        "StepMix nats": field("theirs_log_likelihood", nats),
+        "ours nats": field("ours_log_likelihood", nats),
+    }
+    whole = {
+        "threads": field("threads"),
+        "StepMix s": field("theirs_whole_s"),
+        "iterations": field("theirs_whole_iterations"),
+        "nats": field("theirs_whole_log_likelihood", nats),
+        "ours s": field("ours_whole_s"),
+        "iterations ": field("ours_whole_iterations"),
+        "nats ": field("ours_whole_log_likelihood", nats),
+        "ratio": field("whole_ratio"),
+    }
+    first = next((record for record in result["mixture"] if "failed" not in record), {})
+    text = STEPMIX.format(
+        rows=number(first.get("rows")), distinct=number(first.get("distinct_rows")), steps=first.get("steps_compared")
+    )
+    return "\n".join(
+        [
+            text,
+            markdown_table(iterations, result["mixture"]),
+            STEPMIX_WHOLE,
+            markdown_table(whole, result["mixture"]),
+        ]
+    )
+
+
+def rows(result: Record) -> str:
+    """Render `rows.py`."""
+    columns = {"rows": field("rows"), "columns": field("columns"), **FIT_COLUMNS}
+    return ROWS + "\n" + markdown_table(columns, by_threads(result["fits"], "rows", "columns"))
+
+
+def missing_share(result: Record) -> str:
+    """Render `missing_share.py`."""
+    columns = {
+        "missing": field("share", lambda share: f"{share:.0%}".replace("%", " %")),
+        "steps": either("n_elimination_steps"),
+        "cells": either("n_table_cells"),
+        **FIT_COLUMNS,
+    }
+    return SHARE.format(rows="10,000") + "\n" + markdown_table(columns, by_threads(result["fits"], "share"))
+
+
+def large_networks(result: Record) -> str:
+    """Render `large_networks.py`."""
+    columns = {
+        "network": field("name"),
+        "variables": field("variables"),
+        "CPD entries": field("parameters"),
+        "rows": field("rows"),
+        "threads": field("threads"),
+        "read s": field("read_s"),
+        "set-up s": field("setup_s"),
+        "iterations": field("n_iter"),
+        "iteration ms": field("iteration_ms"),
+        "whole fit s": field("fit_s"),
+        "ended by": field("status"),
+        "peak MB": megabytes,
+    }
+    threads = "one thread and all" if result["full"] else "all threads"
+    text = LARGE.format(threads=threads, limit=number(result["fits"][0]["limit"]))
+    return text + "\n" + markdown_table(columns, result["fits"])
+
+
+def questions(result: Record) -> str:
+    """Render `questions.py`."""
+    columns = {
+        "": field("question", lambda name: f"`{name}`"),
+        "one thread": field("seconds"),
+        "all threads": field("all_seconds"),
+        "µs a row": field("us_per_row"),
+        "peak MB": megabytes,
+    }
+    text = QUESTIONS.format(rows=number(result["questions"][0]["rows"]))
+    return text + "\n" + markdown_table(columns, by_threads(result["questions"], "question"))
+
+
+def cold_start(result: Record) -> str:
+    """Render `cold_start.py`."""
+    columns = {
+        "cache": field("cache"),
+        "threads": field("threads"),
+        "import pgmpy": field("import_pgmpy_s"),
+        "import pgmpy_em_ext": field("import_s"),
+        "first fit": field("first_fit_s"),
+        "second fit": field("second_fit_s"),
+        "files cached": field("cached_files"),
+    }
+    return COLD.format(rows=number(result["starts"][0]["rows"])) + "\n" + markdown_table(columns, result["starts"])
+
+
+SECTIONS = {
+    "e_step": e_step,
+    "against_pyagrum": against_pyagrum,
+    "against_discrete_em": against_discrete_em,
+    "against_stepmix": against_stepmix,
+    "rows": rows,
+    "missing_share": missing_share,
+    "large_networks": large_networks,
+    "questions": questions,
+    "cold_start": cold_start,
+}
+
+
+def provenance(results: dict[str, Record]) -> str:
+    """Say on what machine, with which versions and of which commit the figures were measured."""
+    groups: dict[str, list[str]] = {}
+    for name, result in results.items():
+        machine = result["machine"]
+        processor = f", {machine['processor']}" if "processor" in machine else ""
+        versions = ", ".join(f"{package} {version}" for package, version in result["versions"].items())
+        commit = f", commit {result['commit']}" if result["commit"] else ""
+        text = (
+            f"{machine['cores']} cores{processor}, {machine['system']} {machine['architecture']}; "
+            f"{versions}{commit}; {result['date']}"
+        )
+        groups.setdefault(text, []).append(f"`{name}`" + " (full)" * result["full"])
+    lines = [f"- {', '.join(names)}: {text}." for text, names in groups.items()]
+    return "## Machine and versions\n\n" + "\n".join(lines) + "\n"
+
+
+def render(folder: Path) -> str:
+    """Write the page, with a section for each result that there is."""
+    paths = {name: folder / f"{name}.json" for name in SECTIONS}
+    results = {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
+    if not results:
+        sys.exit(f"no results in {folder}: run `python benchmarks/run.py` first.")
+    sections = [SECTIONS[name](result) for name, result in results.items()]
+    return "\n".join([INTRODUCTION, *sections, provenance(results)])
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Write the page of benchmarks from the results.")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--output", type=Path, required=True, help="the page, in Markdown")
+    options = parser.parse_args()
+    options.output.write_text(render(options.results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
