@@ -9,7 +9,7 @@ from pgmpy.models import DiscreteBayesianNetwork
 from problems import cases, random_parameters
 
 from pgmpy_em_ext import ExactEStep, WeightedEM, checkpoint
-from pgmpy_em_ext.e_step.exact import packed
+from pgmpy_em_ext.e_step.exact import sections
 
 BACKENDS = ["numpy", "numba"]
 
@@ -157,8 +157,8 @@ def test_sections_and_blocks_together(two_latents, monkeypatch):
     model, data = two_latents
     settings = {"seed": 1, "n_init": 1, "show_progress": False, "e_step": _SpyingEStep(backend="numba")}
     whole = WeightedEM(**settings).fit(model, data)
-    monkeypatch.setattr(packed, "READS_PER_SECTION", 100)
-    monkeypatch.setattr(packed, "READS_PER_SHARED_VALUE", 0.1)
+    monkeypatch.setattr(sections, "READS_PER_SECTION", 100)
+    monkeypatch.setattr(sections, "READS_PER_SHARED_VALUE", 0.1)
     in_sections = [WeightedEM(n_jobs=n_jobs, **settings).fit(model, data) for n_jobs in (1, 3)]
     assert len(plans[-1].sweeps.packed.sections) > 3
     assert in_sections[0].history_ == in_sections[1].history_

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from problems import ProblemCase, brute_force, cases, random_parameters, sample_codes
+from problems import ProblemCase, brute_force, cases, random_parameters, sample_codes, to_frame, to_pgmpy
 
 import pgmpy_em_ext.e_step
-from pgmpy_em_ext import EStep, ExactEStep, ImpossibleEvidenceError, MemoryBudgetError
+from pgmpy_em_ext import EStep, ExactEStep, ImpossibleEvidenceError, MemoryBudgetError, WeightedEM
+from pgmpy_em_ext.cpd_family.categorical import write_cpd
 from pgmpy_em_ext.e_step.exact import compile as compile_module
 from pgmpy_em_ext.e_step.exact import engine as engine_module
-from pgmpy_em_ext.e_step.exact import groups, packed
+from pgmpy_em_ext.e_step.exact import groups, packed, sections, zeros
 from pgmpy_em_ext.e_step.exact import order as order_module
 from pgmpy_em_ext.e_step.exact.compile import barren, compile_evidence, find_roles
 from pgmpy_em_ext.e_step.exact.engine import make_plan
@@ -38,8 +39,8 @@ def backend(request):
     chosen_backend = request.param
     with pytest.MonkeyPatch.context() as patch:
         if chosen_backend == "numba in sections":
-            patch.setattr(packed, "READS_PER_SECTION", 20)
-            patch.setattr(packed, "READS_PER_SHARED_VALUE", 1e-3)
+            patch.setattr(sections, "READS_PER_SECTION", 20)
+            patch.setattr(sections, "READS_PER_SHARED_VALUE", 1e-3)
         yield
 
 
@@ -52,7 +53,7 @@ def engine_named(name):
 
 
 def plan_of(case, graph):
-    sweeps = GroupedSweeps(graph) if chosen_backend == "numpy" else PackedSweeps(graph)
+    sweeps = GroupedSweeps(graph) if chosen_backend == "numpy" else PackedSweeps.of(graph)
     return make_plan(case.network, case.evidence, graph, sweeps)
 
 
@@ -153,6 +154,30 @@ def test_counts_are_the_gradient_of_the_log_likelihood(case):
         down[cell] *= 1 - step
         slope = statistics(engine, case, up).log_likelihood - statistics(engine, case, down).log_likelihood
         assert slope / (2 * step) == pytest.approx(found.counts[cell], rel=1e-4, abs=1e-5)
+
+
+@given(case=cases(), seed=st.integers(0, 99))
+def test_leaving_out_what_zeros_make_zero_does_not_matter(case, seed):
+    """Nor to other parameters with these zeros, some of which are zero by chance."""
+    engine = exact()
+    plan = engine.prepare(case.network, case.evidence)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zeros, "FEW", 0)
+        patch.setattr(zeros, "WORTHWHILE", 1)
+        pruned = engine.without_zeros(plan, case.parameters == 0)
+    rng = np.random.default_rng(seed)
+    moved = case.parameters * rng.random(len(case.parameters))
+    moved[rng.random(len(moved)) < 0.1] = 0
+    for parameters in (case.parameters, moved):
+        try:
+            expected = engine.expected_statistics(plan, parameters)
+        except ImpossibleEvidenceError as error:
+            with pytest.raises(ImpossibleEvidenceError, match=re.escape(str(error))):
+                engine.expected_statistics(pruned, parameters)
+            continue
+        found = engine.expected_statistics(pruned, parameters)
+        np.testing.assert_allclose(found.counts, expected.counts, rtol=1e-12, atol=1e-13)
+        assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-12, abs=1e-12)
 
 
 @given(case=cases(), seed=st.integers(0, 99))
@@ -357,6 +382,58 @@ class TestBackends:
         case = ProblemCase(network, np.full(6, 0.5), np.array([[-1, 0]]), np.ones(1))
         monkeypatch.setattr(engine_module, "TINY", 0)
         assert type(ExactEStep().prepare(network, case.evidence).sweeps) is GroupedSweeps
+
+
+class TestZeros:
+    """A long chain of copies, of which the end is observed: all else follows."""
+
+    @pytest.fixture
+    def case(self):
+        n_nodes, card = 30, 4
+        network = build_network(
+            range(n_nodes), {i: [i - 1] for i in range(1, n_nodes)}, {i: list(range(card)) for i in range(n_nodes)}
+        )
+        parameters = np.concatenate([np.full(card, 1 / card), np.tile(np.eye(card).ravel(), n_nodes - 1)])
+        codes = np.full((card, n_nodes), -1)
+        codes[:, -1] = np.arange(card)
+        return ProblemCase(network, parameters, codes, np.arange(1.0, card + 1))
+
+    def test_cells_are_left_out(self, case):
+        engine = exact()
+        plan = engine.prepare(case.network, case.evidence)
+        pruned = engine.without_zeros(plan, case.parameters == 0)
+        found = engine.expected_statistics(pruned, case.parameters)
+        np.testing.assert_allclose(case.network.block(found.counts, 3), np.diag(case.weight))
+        if chosen_backend == "numpy":
+            assert pruned.sweeps is plan.sweeps
+            return
+        before = sum(section.n_table_cells for section in plan.sweeps.packed.sections)
+        after = sum(section.n_table_cells for section in pruned.sweeps.packed.sections)
+        assert after == 4 * 29 < before  # one for each hidden node of each row
+
+    def test_few_zeros_change_nothing(self, case):
+        engine = exact()
+        plan = engine.prepare(case.network, case.evidence)
+        assert engine.without_zeros(plan, np.arange(case.network.n_cells) == 5).sweeps is plan.sweeps
+
+    def test_a_fit_leaves_them_out_and_zeros_that_keep_rows_away_stay(self, case, monkeypatch):
+        """The start's zeros alone keep records from a column: it is not made uniform, as the full graph tells."""
+        pruned = []
+        original = zeros.leave_out_zeros
+        monkeypatch.setattr(packed, "leave_out_zeros", lambda *given: pruned.append(original(*given)) or pruned[-1])
+        model = to_pgmpy(case.network)
+        start = {name: write_cpd(case.network, name, case.parameters) for name in case.network.names}
+        data = to_frame(case.network, case.codes)
+        fits = [
+            WeightedEM(init_cpds=start, e_step=ExactEStep(backend=backend), latent_card=dict.fromkeys(range(29), 4))
+            for backend in ("numba", "numpy")
+        ]
+        for fit in fits:
+            fit.fit(model, data)
+        assert len(pruned) == 1
+        for one, other in zip(fits[0].parameters_, fits[1].parameters_, strict=True):
+            np.testing.assert_allclose(one.get_values(), other.get_values(), atol=1e-12)
+        assert fits[0].unidentified_rows_ == fits[1].unidentified_rows_
 
 
 class TestTinyProbabilities:

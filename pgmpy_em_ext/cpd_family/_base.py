@@ -24,6 +24,10 @@ class CPDFamily(Protocol):
         """Log density of each node's prior, up to the constant that does not depend on the parameters."""
         ...
 
+    def absorbing(self, parameters: FloatArray) -> BoolArray:
+        """Mark the parameters that are zero and that no M-step makes positive."""
+        ...
+
     def fixed_families(self) -> BoolArray:
         """Mark the nodes whose distributions the M-step leaves alone."""
         ...

@@ -67,6 +67,11 @@ class Categorical:
             terms = self.pseudo_counts[counted] * np.log(parameters[counted])
         return weighted_bincount(self.network.family_of_cell[counted], terms, self.network.n_nodes)
 
+    def absorbing(self, parameters: FloatArray) -> BoolArray:
+        """Mark the parameters that are zero and that no M-step makes positive."""
+        revived = (self.pseudo_counts > 0) & ~self.fixed[self.network.column_of_cell]
+        return (parameters == 0) & ~revived
+
     def fixed_families(self) -> BoolArray:
         """Mark the nodes whose columns are all fixed."""
         first_columns = np.searchsorted(self.network.family_of_column, np.arange(self.network.n_nodes))

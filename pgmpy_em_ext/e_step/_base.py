@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from skbase.base import BaseObject
 
 from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.types import Blocks, Evidence, ExpectedStatistics, FloatArray
+from pgmpy_em_ext.types import Blocks, BoolArray, Evidence, ExpectedStatistics, FloatArray
 
 
 class EStep(BaseObject):
@@ -49,6 +49,23 @@ class EStep(BaseObject):
         MemoryBudgetError
             Where the engine's budget does not suffice.
         """
+
+    def without_zeros(self, plan: Any, zero: BoolArray) -> Any:
+        """Prepare for parameters some of which are zero and stay so; by default this changes nothing.
+
+        Parameters
+        ----------
+        plan : object
+            What `prepare` returned; not modified.
+        zero : bool ndarray of shape (network.n_cells,)
+            Entries that are zero whenever the new plan is used.
+
+        Returns
+        -------
+        object
+            A plan that yields the same statistics for such parameters.
+        """
+        return plan
 
     def blocks(self, plan: Any) -> Blocks | None:
         """Tell which families the data joins; None, the default, where the engine does not know.

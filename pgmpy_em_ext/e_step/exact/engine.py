@@ -132,7 +132,7 @@ class ExactEStep(EStep):
         )
         if may_pack and (self.backend == "numba" or graph.n_reads > TINY):
             n_threads = effective_n_jobs(self.n_jobs or 1)
-            return make_plan(network, evidence, graph, packed.PackedSweeps(graph, n_threads))
+            return make_plan(network, evidence, graph, packed.PackedSweeps.of(graph, n_threads))
         return make_plan(network, evidence, graph, GroupedSweeps(graph))
 
     def _may_pack(self) -> bool:
@@ -144,6 +144,10 @@ class ExactEStep(EStep):
         if self.backend == "numba":
             raise ImportError('backend="numba" needs numba, which is not installed: pip install numba.')
         return False
+
+    def without_zeros(self, plan: ExactPlan, zero: BoolArray) -> ExactPlan:
+        """Use that some parameters are zero and stay so; see `EStep.without_zeros`."""
+        return plan._replace(sweeps=plan.sweeps.without(zero))
 
     def blocks(self, plan: ExactPlan) -> Blocks:
         """Tell which families the data joins; see `EStep.blocks`."""

@@ -28,21 +28,35 @@ def _compiled(function: Callable) -> Callable:
 @_compiled
 def _rescale(values, table, at, step, steps, sources, shapes, template, templates):  # type: ignore[no-untyped-def]
     """Compute one step's table in logarithms, relative to its largest cell; returns the logarithm of that."""
-    shape, j, out = steps[step, 0], steps[step, 1], steps[step, 2]
+    shape, j = steps[step, 0], steps[step, 1]
     n_inputs, card, size, q = shapes[shape, 0], shapes[shape, 1], shapes[shape, 2], shapes[shape, 3]
+    column = shapes[shape, 4]
+    cells = card * size if column < 0 else card
     highest = -np.inf
-    for i in range(card * size):
+    for i in range(cells):
         total = 0.0
         for factor in range(n_inputs):
             total += np.log(values[sources[j + factor] + templates[template[q + factor] + i]])
         table[at + i] = total
         highest = max(highest, total)
+    for i in range(cells):
+        table[at + i] = np.exp(table[at + i] - highest) if highest > -np.inf else 0.0
+    return highest
+
+
+@_compiled
+def _sum_out(values, table, at, step, steps, shapes, templates):  # type: ignore[no-untyped-def]
+    """Add one step's table up into its message, and return the sum of that."""
+    shape, out = steps[step, 0], steps[step, 2]
+    card, size, column = shapes[shape, 1], shapes[shape, 2], shapes[shape, 4]
     for i in range(size):
         values[out + i] = 0.0
-    for i in range(card * size):
-        table[at + i] = np.exp(table[at + i] - highest) if highest > -np.inf else 0.0
-        values[out + i % size] += table[at + i]
-    return highest
+    for i in range(card * size if column < 0 else card):
+        values[out + (i % size if column < 0 else templates[column + i])] += table[at + i]
+    total = 0.0
+    for i in range(size):
+        total += values[out + i]
+    return total
 
 
 @_compiled
@@ -56,14 +70,15 @@ def forward(values, table, scale, shift, runs, steps, sources, shapes, template,
     runs : int64 ndarray of shape (n_runs, 4)
         First step and end, first table cell and end.
     steps, sources, shapes, template, templates
-        As in `Section` and `PackedGraph`.
+        As in `Section`.
     """
     for run in range(runs.shape[0]):
         at = runs[run, 2]
         for t in range(runs[run, 0], runs[run, 1]):
             shape, j, out = steps[t, 0], steps[t, 1], steps[t, 2]
             n_inputs, card, size, q = shapes[shape, 0], shapes[shape, 1], shapes[shape, 2], shapes[shape, 3]
-            cells = card * size
+            column = shapes[shape, 4]
+            cells = card * size if column < 0 else card
             v0, t0 = sources[j], template[q]
             if n_inputs == 1:
                 for i in range(cells):
@@ -82,23 +97,46 @@ def forward(values, table, scale, shift, runs, steps, sources, shapes, template,
                     for i in range(cells):
                         table[at + i] *= values[v1 + templates[t1 + i]]
             total = 0.0
-            for i in range(size):
-                column = table[at + i]
-                for x in range(1, card):
-                    column += table[at + x * size + i]
-                values[out + i] = column
-                total += column
+            if column < 0:
+                for i in range(size):
+                    message = table[at + i]
+                    for x in range(1, card):
+                        message += table[at + x * size + i]
+                    values[out + i] = message
+                    total += message
+            else:
+                for i in range(size):
+                    values[out + i] = 0.0
+                for i in range(cells):
+                    values[out + templates[column + i]] += table[at + i]
+                    total += table[at + i]
             shift[t] = 0.0
             if total < SMALLEST_SCALE:
                 shift[t] = _rescale(values, table, at, t, steps, sources, shapes, template, templates)
-                total = 0.0
-                for i in range(size):
-                    total += values[out + i]
+                total = _sum_out(values, table, at, t, steps, shapes, templates)
             scale[t] = total
             if total > 0:
                 for i in range(size):
                     values[out + i] /= total
             at += cells
+
+
+@_compiled
+def _add_up_again(values, table, scale, at, step, steps, shapes, templates):  # type: ignore[no-untyped-def]
+    """Give one step's message the sums of its table again, where they had become too small to keep their digits.
+
+    Columns whose sums are so small that the ratio to them could overflow are scaled to one.
+    """
+    shape, out = steps[step, 0], steps[step, 2]
+    card, size, column = shapes[shape, 1], shapes[shape, 2], shapes[shape, 4]
+    cells = card * size if column < 0 else card
+    _sum_out(values, table, at, step, steps, shapes, templates)
+    for i in range(cells):
+        total = values[out + (i % size if column < 0 else templates[column + i])]
+        if 0 < total < _SMALLEST_SUM:
+            table[at + i] /= total
+    for i in range(size):
+        values[out + i] = 1.0 if 0 < values[out + i] < _SMALLEST_SUM else values[out + i]
 
 
 @_compiled
@@ -120,22 +158,24 @@ def reverse(values, adjoint, table, scale, runs, steps, sources, shapes, templat
         for t in range(runs[run, 1] - 1, runs[run, 0] - 1, -1):
             shape, j, out = steps[t, 0], steps[t, 1], steps[t, 2]
             n_inputs, card, size, q = shapes[shape, 0], shapes[shape, 1], shapes[shape, 2], shapes[shape, 3]
-            cells = card * size
+            column = shapes[shape, 4]
+            cells = card * size if column < 0 else card
             at -= cells
+            smallest = np.inf
             for i in range(size):
-                column = values[out + i] * scale[t]
-                if column < _SMALLEST_SUM:
-                    column = 0.0
-                    for x in range(card):
-                        column += table[at + x * size + i]
-                    if 0 < column < _SMALLEST_SUM:  # the ratio below could overflow
-                        for x in range(card):
-                            table[at + x * size + i] /= column
-                        column = 1.0
-                values[out + i] = adjoint[out + i] / column if column > 0 else 0.0
-            for x in range(card):
-                for i in range(size):
-                    table[at + x * size + i] *= values[out + i]
+                values[out + i] *= scale[t]
+                smallest = min(smallest, values[out + i])
+            if smallest < _SMALLEST_SUM:
+                _add_up_again(values, table, scale, at, t, steps, shapes, templates)
+            for i in range(size):
+                values[out + i] = adjoint[out + i] / values[out + i] if values[out + i] > 0 else 0.0
+            if column < 0:
+                for x in range(card):
+                    for i in range(size):
+                        table[at + x * size + i] *= values[out + i]
+            else:
+                for i in range(cells):
+                    table[at + i] *= values[out + templates[column + i]]
             v0, t0 = sources[j], template[q]
             if n_inputs == 1:
                 for i in range(cells):
@@ -149,3 +189,80 @@ def reverse(values, adjoint, table, scale, runs, steps, sources, shapes, templat
                     v0, t0 = sources[j + factor], template[q + factor]
                     for i in range(cells):
                         adjoint[v0 + templates[t0 + i]] += table[at + i]
+
+
+@_compiled
+def possible_cells(possible, table, steps, sources, shapes, template, templates):  # type: ignore[no-untyped-def]
+    """Mark the table cells of a section that no zero makes zero, and the entries of its messages.
+
+    Parameters
+    ----------
+    possible : uint8 ndarray of shape (n_values,)
+        0 where a parameter, or a message of an earlier section, is zero; the section's own messages are written.
+    table : uint8 ndarray of shape (n_table_cells,)
+        Written.
+    steps, sources, shapes, template, templates
+        As in `Section`; without a column template.
+    """
+    at = 0
+    for t in range(steps.shape[0]):
+        shape, j, out = steps[t, 0], steps[t, 1], steps[t, 2]
+        n_inputs, card, size, q = shapes[shape, 0], shapes[shape, 1], shapes[shape, 2], shapes[shape, 3]
+        for i in range(size):
+            possible[out + i] = 0
+        for i in range(card * size):
+            table[at + i] = 1
+            for factor in range(n_inputs):
+                table[at + i] &= possible[sources[j + factor] + templates[template[q + factor] + i]]
+            possible[out + i % size] |= table[at + i]
+        at += card * size
+
+
+@_compiled
+def useful_cells(useful, table, steps, sources, shapes, template, templates):  # type: ignore[no-untyped-def]
+    """Take away the marks of cells that only lead to zeros further on.
+
+    Parameters
+    ----------
+    useful : uint8 ndarray of shape (n_values,)
+        1 for the messages of roots and for what later sections use; what is read by cells that stay is marked.
+    table : uint8 ndarray of shape (n_table_cells,)
+        What `possible_cells` has marked.
+    steps, sources, shapes, template, templates
+        As in `possible_cells`.
+    """
+    at = table.shape[0]
+    for t in range(steps.shape[0] - 1, -1, -1):
+        shape, j, out = steps[t, 0], steps[t, 1], steps[t, 2]
+        n_inputs, card, size, q = shapes[shape, 0], shapes[shape, 1], shapes[shape, 2], shapes[shape, 3]
+        at -= card * size
+        for i in range(card * size):
+            table[at + i] &= useful[out + i % size]
+            if table[at + i]:
+                for factor in range(n_inputs):
+                    useful[sources[j + factor] + templates[template[q + factor] + i]] = 1
+
+
+@_compiled
+def list_cells(table, found, steps, shapes, template, templates):  # type: ignore[no-untyped-def]
+    """Write out the templates of the cells that are left, step by step: of each input, then of the message.
+
+    Parameters
+    ----------
+    table : uint8 ndarray of shape (n_table_cells,)
+        What `useful_cells` has left.
+    found : int32 ndarray of shape (sum over the steps of (n_inputs + 1) * n_cells,)
+        Written.
+    steps, shapes, template, templates
+        As in `possible_cells`.
+    """
+    at, end = 0, 0
+    for t in range(steps.shape[0]):
+        shape = steps[t, 0]
+        n_inputs, card, size, q = shapes[shape, 0], shapes[shape, 1], shapes[shape, 2], shapes[shape, 3]
+        for factor in range(n_inputs + 1):
+            for i in range(card * size):
+                if table[at + i]:
+                    found[end] = i % size if factor == n_inputs else templates[template[q + factor] + i]
+                    end += 1
+        at += card * size

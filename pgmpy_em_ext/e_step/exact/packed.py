@@ -1,4 +1,4 @@
-"""An elimination graph packed for the compiled sweeps: flat arrays, in sections that threads take apart."""
+"""The sweeps by compiled loops, over sections of the graph, in threads."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,159 +9,18 @@ import numpy as np
 
 from pgmpy_em_ext.e_step.exact.compile import CellCost
 from pgmpy_em_ext.e_step.exact.graph import EliminationGraph
-from pgmpy_em_ext.packing import ranges, weighted_bincount
-from pgmpy_em_ext.types import BoolArray, FloatArray, IntArray
+from pgmpy_em_ext.e_step.exact.sections import PackedGraph, Section, pack_graph
+from pgmpy_em_ext.e_step.exact.zeros import leave_out_zeros
+from pgmpy_em_ext.packing import weighted_bincount
+from pgmpy_em_ext.types import BoolArray, FloatArray
 
 COST = CellCost(cell=8, position=0, message=16)
 """Bytes: the table; a value and an adjoint. Positions are the templates', shared by all steps of a shape."""
-
-READS_PER_SECTION = 250_000
-"""Factors read in a section at least: about a millisecond, many times what handing it to a thread takes."""
-
-READS_PER_SHARED_VALUE = 20
-"""Factors read in a section at least for each parameter, of which every section has a copy to fill and to add up."""
-
-MAX_SECTIONS = 16
-"""More threads than that are not served by one E-step."""
 
 
 def has_numba() -> bool:
     """Whether numba is installed; it is not imported."""
     return find_spec("numba") is not None
-
-
-class Section(NamedTuple):
-    """Steps that one thread works on, with an address space of its own.
-
-    Its value vector begins with what all sections share: the parameters, and the
-    messages of the first section, which the others read. Its own messages follow.
-
-    Attributes
-    ----------
-    steps : int64 ndarray of shape (n_steps, 3)
-        Shape, first input and the message's place in the value vector.
-    sources : int32 ndarray of shape (total number of inputs,)
-        Where in the value vector each input begins.
-    weight : float ndarray of shape (n_steps,)
-        Total weight of the rows that use each step, in records.
-    block : int ndarray of shape (n_steps,)
-        The independent block of each step.
-    roots : int ndarray of shape (n_roots,)
-        The steps that nothing reads.
-    n_values : int
-        Length of the value vector.
-    runs : int64 ndarray of shape (n_blocks, 4)
-        Of each independent block: first step and end, first table cell and end.
-    n_table_cells : int
-        Length of the tables.
-    """
-
-    steps: IntArray
-    sources: IntArray
-    weight: FloatArray
-    block: IntArray
-    roots: IntArray
-    n_values: int
-    runs: IntArray
-    n_table_cells: int
-
-
-class PackedGraph(NamedTuple):
-    """The sections, and what they share.
-
-    Attributes
-    ----------
-    sections : tuple of Section
-        The first computes what several others read, and goes first.
-    n_cells : int
-        Number of parameters.
-    n_shared : int
-        Length of the part of the value vector that all sections share.
-    shapes : int64 ndarray of shape (n_shapes, 4)
-        Number of inputs, states summed out, scope configurations, first input.
-    template, templates : ndarray
-        As in `Shapes`.
-    """
-
-    sections: tuple[Section, ...]
-    n_cells: int
-    n_shared: int
-    shapes: IntArray
-    template: IntArray
-    templates: IntArray
-
-
-def pack_graph(graph: EliminationGraph) -> PackedGraph:
-    """Divide the steps into sections, and give every message its place.
-
-    The division depends on the graph alone, so that results are the same for any
-    number of threads. Within a section the steps of an independent block stand side by side.
-    """
-    block_of_step, n_blocks, is_root = graph.block_of_step, graph.blocks.n_blocks, graph.is_root
-    steps, shapes = graph.steps, graph.shapes
-    n_cells = len(graph.base_counts)
-    section = _assign_sections(graph, n_cells)
-    size = shapes.size[steps.shape]
-    chosen = [np.flatnonzero(section == number) for number in range(int(section.max(initial=0)) + 1)]
-    chosen = [numbers[np.argsort(block_of_step[numbers], kind="stable")] for numbers in chosen]
-    n_shared = n_cells + int(size[chosen[0]].sum())
-    place = np.empty(graph.n_steps, dtype=np.int64)
-    for number, numbers in enumerate(chosen):
-        place[numbers] = (n_shared if number else n_cells) + np.cumsum(size[numbers]) - size[numbers]
-    sources = np.where(steps.source >= 0, steps.source, place[np.maximum(-1 - steps.source, 0)]).astype(np.int32)
-    sections = []
-    for numbers in chosen:
-        shape = steps.shape[numbers]
-        n_inputs = shapes.n_inputs[shape]
-        cells = np.cumsum(np.append(0, (shapes.card * shapes.size)[shape]))
-        first = np.searchsorted(block_of_step[numbers], np.arange(n_blocks + 1))
-        sections.append(
-            Section(
-                steps=np.stack([shape, np.cumsum(n_inputs) - n_inputs, place[numbers]], axis=1),
-                sources=sources[ranges(steps.first_input[numbers], n_inputs)],
-                weight=steps.weight[numbers],
-                block=block_of_step[numbers],
-                roots=np.flatnonzero(is_root[numbers]),
-                n_values=int((place[numbers] + size[numbers]).max(initial=n_shared)),
-                runs=np.stack([first[:-1], first[1:], cells[first[:-1]], cells[first[1:]]], axis=1),
-                n_table_cells=int(cells[-1]),
-            )
-        )
-    kinds = np.stack([shapes.n_inputs, shapes.card, shapes.size, shapes.first_input], axis=1)
-    return PackedGraph(tuple(sections), n_cells, n_shared, kinds, shapes.template, shapes.templates)
-
-
-def _assign_sections(graph: EliminationGraph, n_cells: int) -> IntArray:
-    """Give every step a section: that of all roots which depend on it, or 0 where they differ.
-
-    Roots are dealt out in their order, so that each section has its share of the work; the work
-    of a step is shared among the steps that read its message.
-    """
-    steps, shapes = graph.steps, graph.shapes
-    n_inputs = shapes.n_inputs[steps.shape]
-    work = (shapes.card * shapes.size)[steps.shape] * n_inputs
-    total = int(work.sum())
-    n_sections = min(total // READS_PER_SECTION, total // (READS_PER_SHARED_VALUE * n_cells), MAX_SECTIONS)
-    section = np.zeros(graph.n_steps, dtype=np.int64)
-    if n_sections < 2:
-        return section
-    is_message = steps.source < 0
-    reader = np.repeat(np.arange(graph.n_steps), n_inputs)[is_message]
-    read = -1 - steps.source[is_message]
-    n_readers = np.bincount(read, minlength=graph.n_steps)
-    edges = [np.flatnonzero(steps.level[reader] == level) for level in range(2, int(steps.level.max()) + 1)]
-    load = work.astype(np.float64)
-    for edge in edges:
-        np.add.at(load, reader[edge], load[read[edge]] / n_readers[read[edge]])
-    roots = np.flatnonzero(graph.is_root)
-    filled = np.cumsum(load[roots])
-    section[roots] = 1 + np.minimum((filled / filled[-1] * n_sections).astype(np.int64), n_sections - 1)
-    lowest = np.where(section > 0, section, n_sections + 1)
-    highest = section
-    for edge in reversed(edges):
-        np.minimum.at(lowest, read[edge], lowest[reader[edge]])
-        np.maximum.at(highest, read[edge], highest[reader[edge]])
-    return np.where(lowest == highest, highest, 0)
 
 
 class _Arrays(NamedTuple):
@@ -179,17 +38,28 @@ class PackedSweeps:
 
     Parameters
     ----------
-    graph : EliminationGraph
-        The compiled data.
+    packed : PackedGraph
+        The sections.
     n_jobs : int
         Threads.
     """
 
-    def __init__(self, graph: EliminationGraph, n_jobs: int = 1) -> None:
-        self.packed = pack_graph(graph)
+    def __init__(self, packed: PackedGraph, n_jobs: int = 1) -> None:
+        self.packed = packed
+        self.n_jobs = n_jobs
         self._free: list[list[_Arrays]] = []  # arrays that no sweep is using; list operations are atomic
-        n_threads = min(n_jobs, len(self.packed.sections) - 1)
+        n_threads = min(n_jobs, len(packed.sections) - 1)
         self._pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
+
+    @classmethod
+    def of(cls, graph: EliminationGraph, n_jobs: int = 1) -> "PackedSweeps":
+        """Make the sweeps over a compiled graph."""
+        return cls(pack_graph(graph), n_jobs)
+
+    def without(self, zero: BoolArray) -> "PackedSweeps":
+        """Leave out what parameters that are zero, and stay so, make zero; see `Sweeps.without`."""
+        pruned = leave_out_zeros(self.packed, zero)
+        return self if pruned is self.packed else PackedSweeps(pruned, self.n_jobs)
 
     def run(self, parameters: FloatArray, active: BoolArray) -> tuple[FloatArray, FloatArray]:
         """Sweep forward and back over the active blocks; see `Sweeps.run`."""
@@ -224,7 +94,7 @@ class PackedSweeps:
         """Sweep one section forward; returns what its steps add to the log-likelihood of each block."""
         from pgmpy_em_ext.e_step.exact import kernel
 
-        packed, section = self.packed, self.packed.sections[number]
+        section = self.packed.sections[number]
         kernel.forward(
             own.values,
             own.table,
@@ -233,9 +103,9 @@ class PackedSweeps:
             section.runs[active[:-1]],
             section.steps,
             section.sources,
-            packed.shapes,
-            packed.template,
-            packed.templates,
+            section.shapes,
+            section.template,
+            section.templates,
         )
         log_scale = np.log(np.where(own.scale > 0, own.scale, 1.0)) + own.shift
         found = weighted_bincount(section.block, section.weight * log_scale, len(active))
@@ -245,7 +115,7 @@ class PackedSweeps:
         """Sweep one section back."""
         from pgmpy_em_ext.e_step.exact import kernel
 
-        packed, section = self.packed, self.packed.sections[number]
+        section = self.packed.sections[number]
         own.adjoint[section.steps[section.roots, 2]] = section.weight[section.roots]
         kernel.reverse(
             own.values,
@@ -255,9 +125,9 @@ class PackedSweeps:
             section.runs[active[:-1]],
             section.steps,
             section.sources,
-            packed.shapes,
-            packed.template,
-            packed.templates,
+            section.shapes,
+            section.template,
+            section.templates,
         )
 
     def _allocate(self, section: Section) -> _Arrays:

@@ -174,6 +174,21 @@ class Sweeps(Protocol):
         """
         ...
 
+    def without(self, zero: BoolArray) -> "Sweeps":
+        """Leave out what is not needed while some parameters are zero.
+
+        Parameters
+        ----------
+        zero : bool ndarray of shape (n_cells,)
+            Parameters that are zero and stay so.
+
+        Returns
+        -------
+        Sweeps
+            For such parameters, with the same results but for rounding.
+        """
+        ...
+
 
 class GroupedSweeps:
     """The two sweeps in numpy: the reference, and the backend of small graphs. It always evaluates all blocks.
@@ -187,6 +202,10 @@ class GroupedSweeps:
     def __init__(self, graph: EliminationGraph) -> None:
         self.graph = group_steps(graph)
         self.blocks = graph.blocks
+
+    def without(self, zero: BoolArray) -> "GroupedSweeps":
+        """Leave out nothing; see `Sweeps.without`."""
+        return self
 
     def run(self, parameters: FloatArray, active: BoolArray) -> tuple[FloatArray, FloatArray]:
         """Sweep forward and back; see `Sweeps.run`."""
