@@ -35,7 +35,7 @@ format: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
-# With the peers, in about a quarter of an hour; the page of benchmarks is written anew.
+# With the peers, in about half an hour; the page of benchmarks is written anew.
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
 	$(BIN)/python benchmarks/run.py

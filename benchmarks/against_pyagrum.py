@@ -24,8 +24,8 @@ QUICK += [("hepar2", 200)]
 FULL = [("asia", 10_000), ("alarm", 10_000), ("insurance", 10_000), ("hailfinder", 10_000), ("win95pts", 1_000)]
 FULL += [("hepar2", 1_000)]
 BOTH_THREADS = {"asia", "alarm", "insurance"}
-WHOLE_QUICK = [("asia", 10_000)]
-WHOLE_FULL = [*WHOLE_QUICK, ("alarm", 10_000), ("insurance", 10_000)]
+WHOLE_QUICK = [("asia", 10_000), ("alarm", 10_000)]
+WHOLE_FULL = [*WHOLE_QUICK, ("insurance", 10_000)]
 
 
 def to_pyagrum(cpds: list[TabularCPD]):

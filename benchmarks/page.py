@@ -13,7 +13,7 @@ Record = dict[str, Any]
 INTRODUCTION = """\
 # Benchmarks
 
-`make bench` measures what is on this page in about a quarter of an hour, without the other tools' longest runs;
+`make bench` measures what is on this page in about half an hour, without the other tools' longest runs;
 `python benchmarks/run.py --full` measures those too. `pip install "pgmpy_em_ext[bench]"` installs the other tools.
 
 Both sides of a comparison run in one process, on the same rows and from the same CPDs, and the log-likelihood of the

@@ -37,6 +37,8 @@ def _pack(run: int, progress: Progress) -> dict[str, np.ndarray]:
     }
     if progress.blocks is not None:
         content |= {f"blocks_{name}_{run}": array for name, array in progress.blocks._asdict().items()}
+    if progress.zero is not None:
+        content[f"zero_{run}"] = progress.zero
     return content
 
 
@@ -45,7 +47,8 @@ def _unpack(content: dict[str, np.ndarray], run: int) -> Progress:
     history = tuple(content[f"history_{run}"].tolist())
     names = [f"blocks_{name}_{run}" for name in BlockProgress._fields]
     blocks = BlockProgress(*(content[name] for name in names)) if names[0] in content else None
-    return Progress(content[f"parameters_{run}"], history, float(content[f"change_{run}"]), blocks)
+    change, zero = float(content[f"change_{run}"]), content.get(f"zero_{run}")
+    return Progress(content[f"parameters_{run}"], history, change, blocks, zero)
 
 
 class Checkpoint:

@@ -11,6 +11,10 @@ from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.monitor import StoppingRule, has_fallen, stop_reason
 from pgmpy_em_ext.types import BoolArray, ExpectedStatistics, FloatArray
 
+FEWER = 0.8
+"""When so few of the parameters that were positive are left, the plan is made anew for them: entries that the data
+speaks against sink until they are zero."""
+
 
 class Problem(NamedTuple):
     """What stays the same in all iterations of all runs.
@@ -67,12 +71,15 @@ class Progress(NamedTuple):
         Of any parameter in the last step; infinite before the first.
     blocks : BlockProgress or None
         How far the independent blocks have come, where the engine tells them apart.
+    zero : bool ndarray of shape (n_cells,) or None
+        Parameters that the plan has been told are zero and stay so.
     """
 
     parameters: FloatArray
     history: Sequence[float] = ()
     largest_change: float = np.inf
     blocks: BlockProgress | None = None
+    zero: BoolArray | None = None
 
 
 Observer = Callable[[EMState, Progress], bool]
@@ -161,6 +168,8 @@ def run(problem: Problem, progress: Progress, rule: StoppingRule, observer: Obse
     Dempster, Laird & Rubin (1977), J. R. Stat. Soc. B 39(1), 1-38.
     """
     is_exact = problem.engine.get_tag("exact")
+    whole, zero = problem, progress.zero
+    problem = _without(whole, zero)
     best = state = init(problem, progress.parameters)
     history = list(progress.history) or [state.objective]
     change = progress.largest_change
@@ -168,10 +177,13 @@ def run(problem: Problem, progress: Progress, rule: StoppingRule, observer: Obse
     fell_at = None
     while True:
         status = stop_reason(rule, history, change) or _all_at_rest(blocks, rule, history)
-        if observer is not None and observer(state, Progress(state.parameters, history, change, blocks)):
+        if observer is not None and observer(state, Progress(state.parameters, history, change, blocks, zero)):
             status = status or "callback"
         if status is not None:
             return RunResult(best, tuple(history), status, fell_at)
+        if _has_many_new_zeros(state.parameters, zero):
+            zero = problem.family.absorbing(state.parameters)
+            problem = _without(whole, zero)
         following = step(problem, state, None if blocks is None else blocks.active)
         change = float(np.abs(following.parameters - state.parameters).max())
         state = following
@@ -182,6 +194,17 @@ def run(problem: Problem, progress: Progress, rule: StoppingRule, observer: Obse
             fell_at = fell_at or len(history) - 1
         if state.objective > best.objective or not is_exact or fell_at is None:
             best = state
+
+
+def _has_many_new_zeros(parameters: FloatArray, zero: BoolArray | None) -> bool:
+    """Whether so many more parameters have become zero that it is worth a new plan."""
+    known = 0 if zero is None else int(zero.sum())
+    return int(np.count_nonzero(parameters)) < FEWER * (len(parameters) - known)
+
+
+def _without(problem: Problem, zero: BoolArray | None) -> Problem:
+    """Leave out what zeros that stay zero make zero."""
+    return problem if zero is None else problem._replace(plan=problem.engine.without_zeros(problem.plan, zero))
 
 
 def _parts(statistics: ExpectedStatistics) -> FloatArray:

@@ -9,7 +9,7 @@ from pgmpy.models import DiscreteBayesianNetwork
 from problems import cases, random_parameters
 
 from pgmpy_em_ext import ExactEStep, WeightedEM, checkpoint
-from pgmpy_em_ext.e_step.exact import sections
+from pgmpy_em_ext.e_step.exact import sections, zeros
 
 BACKENDS = ["numpy", "numba"]
 
@@ -163,3 +163,42 @@ def test_sections_and_blocks_together(two_latents, monkeypatch):
     assert len(plans[-1].sweeps.packed.sections) > 3
     assert in_sections[0].history_ == in_sections[1].history_
     np.testing.assert_allclose(in_sections[0].history_, whole.history_, rtol=1e-10)
+
+
+def test_an_interrupted_fit_with_zeros_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+    """The plan is made anew on the way, as entries sink to zero, and so it is after the interruption."""
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr(zeros, "FEW", 0)
+    monkeypatch.setattr(zeros, "WORTHWHILE", 1)
+    rng = np.random.default_rng(0)
+    hidden = rng.integers(0, 4, 300)
+    data = pd.DataFrame({f"X{i}": (hidden + (rng.random(300) < 0.02 * i)) % 4 for i in range(6)})
+    data = data.astype(object).mask(rng.random(data.shape) < 0.3)
+    model = DiscreteBayesianNetwork([("H", f"X{i}") for i in range(6)], latents={"H"})
+    settings = {"seed": 0, "n_init": 1, "latent_card": {"H": 6}, "max_iter": 900, "tol": 0, "show_progress": False}
+    settings["e_step"] = ExactEStep(backend="numba")
+    masks = []
+    original = ExactEStep.without_zeros
+    monkeypatch.setattr(
+        ExactEStep, "without_zeros", lambda engine, plan, zero: masks.append(zero) or original(engine, plan, zero)
+    )
+    with pytest.warns(UserWarning, match="did not converge"):
+        whole = WeightedEM(**settings).fit(model, data)
+    n_plans = len(masks)
+    assert n_plans > 1
+
+    class InterruptedFitError(Exception):
+        pass
+
+    def interrupt(iteration):
+        if iteration.n_iter == 890:
+            raise InterruptedFitError
+
+    path = tmp_path / "fit.npz"
+    with pytest.raises(InterruptedFitError):
+        WeightedEM(callback=interrupt, checkpoint=path, **settings).fit(model, data)
+    with pytest.warns(UserWarning, match="did not converge"):
+        again = WeightedEM(checkpoint=path, **settings).fit(model, data)
+    assert len(masks) == 2 * n_plans + 1  # once more, when the interrupted fit goes on
+    np.testing.assert_array_equal(masks[-1], masks[n_plans - 1])
+    assert again.history_ == whole.history_

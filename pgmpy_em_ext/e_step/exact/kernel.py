@@ -109,7 +109,8 @@ def forward(values, table, scale, shift, runs, steps, sources, shapes, template,
                     values[out + i] = 0.0
                 for i in range(cells):
                     values[out + templates[column + i]] += table[at + i]
-                    total += table[at + i]
+                for i in range(size):
+                    total += values[out + i]
             shift[t] = 0.0
             if total < SMALLEST_SCALE:
                 shift[t] = _rescale(values, table, at, t, steps, sources, shapes, template, templates)
@@ -161,11 +162,11 @@ def reverse(values, adjoint, table, scale, runs, steps, sources, shapes, templat
             column = shapes[shape, 4]
             cells = card * size if column < 0 else card
             at -= cells
-            smallest = np.inf
+            lost_digits = False
             for i in range(size):
                 values[out + i] *= scale[t]
-                smallest = min(smallest, values[out + i])
-            if smallest < _SMALLEST_SUM:
+                lost_digits |= 0 < values[out + i] < _SMALLEST_SUM
+            if lost_digits:
                 _add_up_again(values, table, scale, at, t, steps, shapes, templates)
             for i in range(size):
                 values[out + i] = adjoint[out + i] / values[out + i] if values[out + i] > 0 else 0.0

@@ -1,8 +1,8 @@
-"""Leave out of a packed graph what structural zeros make zero.
+"""Leave out of a packed graph what zeros among the parameters make zero.
 
-A CPD entry that is zero at the start, and has no pseudo count, stays zero: EM multiplies it. In
-networks with many deterministic CPDs nearly all table cells are products with such an entry, or
-lead only to such products. What is left is listed cell by cell.
+A CPD entry that is zero, and has no pseudo count, stays zero: EM multiplies it. In networks
+with many deterministic CPDs nearly all table cells are products with such an entry, or lead only
+to such products. What is left is listed cell by cell.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from pgmpy_em_ext.types import BoolArray, IntArray
 FEW = 0.05
 """Share of zeros among the parameters below which it is not worth looking what follows from them."""
 
-WORTHWHILE = 0.5
+WORTHWHILE = 0.3
 """Share of the table cells that may be left: a listed cell costs more than one whose place follows from its number."""
 
 
