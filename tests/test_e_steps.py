@@ -13,7 +13,7 @@ from pgmpy_em_ext import EStep, ExactEStep, ImpossibleEvidenceError, MemoryBudge
 from pgmpy_em_ext.cpd_family.categorical import write_cpd
 from pgmpy_em_ext.e_step.exact import compile as compile_module
 from pgmpy_em_ext.e_step.exact import engine as engine_module
-from pgmpy_em_ext.e_step.exact import groups, packed, sections, zeros
+from pgmpy_em_ext.e_step.exact import groups, packed, sections, shapes, zeros
 from pgmpy_em_ext.e_step.exact import order as order_module
 from pgmpy_em_ext.e_step.exact.compile import barren, compile_evidence, find_roles
 from pgmpy_em_ext.e_step.exact.engine import make_plan
@@ -382,6 +382,30 @@ class TestBackends:
         case = ProblemCase(network, np.full(6, 0.5), np.array([[-1, 0]]), np.ones(1))
         monkeypatch.setattr(engine_module, "TINY", 0)
         assert type(ExactEStep().prepare(network, case.evidence).sweeps) is GroupedSweeps
+
+    def test_numba_that_cannot_be_imported(self, monkeypatch, caplog):
+        def fail():
+            raise ImportError("Numba needs NumPy 2.4 or less")
+
+        monkeypatch.setattr(packed, "load_kernel", fail)
+        monkeypatch.setattr(engine_module, "TINY", 0)
+        network = build_network("HX", {"X": "H"}, {"H": [0, 1], "X": [0, 1]})
+        case = ProblemCase(network, np.full(6, 0.5), np.array([[-1, 0]]), np.ones(1))
+        assert type(ExactEStep().prepare(network, case.evidence).sweeps) is GroupedSweeps
+        assert "numba cannot be imported, so that the E-steps run in numpy: Numba needs" in caplog.text
+        with pytest.raises(ImportError, match="Numba needs NumPy"):
+            ExactEStep(backend="numba").prepare(network, case.evidence)
+
+    def test_templates_are_computed_in_pieces(self, monkeypatch):
+        rng = np.random.default_rng(0)
+        network = build_network(range(8), {i: [i - 1] for i in range(1, 8)}, {i: [0, 1, 2] for i in range(8)})
+        parameters = random_parameters(network, rng)
+        codes = sample_codes(network, parameters, 50, rng)
+        codes[rng.random(codes.shape) < 0.5] = -1
+        case = ProblemCase(network, parameters, codes, np.ones(50))
+        whole = exact().prepare(network, case.evidence).graph.shapes.templates
+        monkeypatch.setattr(shapes, "_CHUNK", 5)
+        np.testing.assert_array_equal(exact().prepare(network, case.evidence).graph.shapes.templates, whole)
 
 
 class TestZeros:

@@ -167,7 +167,8 @@ class Compiler:
         self.rank[list(order)] = np.arange(network.n_nodes)
         codes = np.asfortranarray(evidence.codes)  # whole columns are read
         self.alive, self.dead = roles
-        self.digits = np.where(self.alive, np.array(network.cardinalities, dtype=np.int32), np.maximum(codes, 0))
+        cards = np.array(network.cardinalities, dtype=np.min_scalar_type(-max(network.cardinalities) - 1))
+        self.digits = np.where(self.alive, cards, np.maximum(codes, 0).astype(cards.dtype))
         self.scopes = ScopeTable()
         self.terms = TermTable()
         self.shapes = ShapeTable(network, self.scopes)

@@ -1,5 +1,6 @@
 """The exact engine: compile the evidence once, then two sweeps an iteration."""
 
+import logging
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ from pgmpy_em_ext.e_step.impossible import impossible_evidence
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import weighted_bincount
 from pgmpy_em_ext.types import Blocks, BoolArray, Evidence, ExpectedStatistics, FloatArray, IntArray
+
+logger = logging.getLogger(__name__)
 
 BACKENDS = ("auto", "numba", "numpy")
 
@@ -130,10 +133,17 @@ class ExactEStep(EStep):
             memory_budget=self.memory_budget,
             cost=packed.COST if may_pack else groups.COST,
         )
-        if may_pack and (self.backend == "numba" or graph.n_reads > TINY):
-            n_threads = effective_n_jobs(self.n_jobs or 1)
-            return make_plan(network, evidence, graph, packed.PackedSweeps.of(graph, n_threads))
-        return make_plan(network, evidence, graph, GroupedSweeps(graph))
+        if not may_pack or (self.backend == "auto" and graph.n_reads <= TINY):
+            return make_plan(network, evidence, graph, GroupedSweeps(graph))
+        try:
+            packed.load_kernel()
+        except ImportError as error:  # installed, but not fit for this numpy or Python
+            if self.backend == "numba":
+                raise
+            logger.warning("numba cannot be imported, so that the E-steps run in numpy: %s", error)
+            return self.clone().set_params(backend="numpy").prepare(network, evidence)
+        n_threads = effective_n_jobs(self.n_jobs or 1)
+        return make_plan(network, evidence, graph, packed.PackedSweeps.of(graph, n_threads))
 
     def _may_pack(self) -> bool:
         """Whether the compiled sweeps may be used, and can be."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,13 @@ are the templates', shared by all steps of a shape."""
 def has_numba() -> bool:
     """Whether numba is installed; it is not imported."""
     return find_spec("numba") is not None
+
+
+def load_kernel() -> ModuleType:
+    """Import numba and the kernels, which takes half a second the first time."""
+    from pgmpy_em_ext.e_step.exact import kernel
+
+    return kernel
 
 
 class _Arrays(NamedTuple):
@@ -48,6 +56,7 @@ class PackedSweeps:
     def __init__(self, packed: PackedGraph, n_jobs: int = 1) -> None:
         self.packed = packed
         self.n_jobs = n_jobs
+        self._kernel = load_kernel()
         self._free: list[list[_Arrays]] = []  # arrays that no sweep is using; list operations are atomic
         n_threads = min(n_jobs, len(packed.sections) - 1)
         self._pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
@@ -65,7 +74,7 @@ class PackedSweeps:
     def run(self, parameters: FloatArray, active: BoolArray) -> tuple[FloatArray, FloatArray]:
         """Sweep forward and back over the active blocks; see `Sweeps.run`."""
         packed = self.packed
-        arrays = self._free.pop() if self._free else [self._allocate(section) for section in packed.sections]
+        arrays = self._take_arrays()
         first = arrays[0]
         first.values[: packed.n_cells] = parameters
         first.adjoint[:] = 0.0
@@ -87,16 +96,21 @@ class PackedSweeps:
         self._free.append(arrays)
         return counts, log_likelihood
 
+    def _take_arrays(self) -> list[_Arrays]:
+        """Take arrays that no other thread is using, or make new ones."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return [self._allocate(section) for section in self.packed.sections]
+
     def _map(self, work: Callable[[int], FloatArray], numbers: Iterable[int]) -> Iterable[FloatArray]:
         """Give the results in order; the work is done side by side where there are threads."""
         return map(work, numbers) if self._pool is None else self._pool.map(work, numbers)
 
     def _forward(self, number: int, own: _Arrays, active: BoolArray) -> FloatArray:
         """Sweep one section forward; returns what its steps add to the log-likelihood of each block."""
-        from pgmpy_em_ext.e_step.exact import kernel
-
         section = self.packed.sections[number]
-        kernel.forward(
+        self._kernel.forward(
             own.values,
             own.table,
             own.scale,
@@ -114,11 +128,9 @@ class PackedSweeps:
 
     def _reverse(self, number: int, own: _Arrays, active: BoolArray) -> None:
         """Sweep one section back."""
-        from pgmpy_em_ext.e_step.exact import kernel
-
         section = self.packed.sections[number]
         own.adjoint[section.steps[section.roots, 2]] = section.weight[section.roots]
-        kernel.reverse(
+        self._kernel.reverse(
             own.values,
             own.adjoint,
             own.table,

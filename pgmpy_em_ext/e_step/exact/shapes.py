@@ -15,6 +15,9 @@ from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import distinct_rows, ranges
 from pgmpy_em_ext.types import BoolArray, FloatArray, IntArray
 
+_CHUNK = 1 << 20
+"""Template cells that are computed at once, about."""
+
 
 class Axes(NamedTuple):
     """The axes of some shapes, not laid out yet.
@@ -141,13 +144,13 @@ class ShapeTable:
         templates = np.zeros(int(length.sum()), dtype=np.int32)
         pair, rank = self._entry_pair.values, self._entry_rank.values
         for position in range(int(rank.max(initial=-1)) + 1):
-            entry = np.flatnonzero(rank == position)
-            of = pair[entry]
-            cell = ranges(np.zeros(len(of), dtype=np.int64), length[of])
-            cell //= np.repeat(self._entry_table_stride.values[entry], length[of])
-            cell %= np.repeat(self._entry_card.values[entry], length[of])
-            cell *= np.repeat(self._entry_stride.values[entry], length[of])
-            templates[ranges(start[of], length[of])] += cell.astype(np.int32)
+            for entry in _in_chunks(np.flatnonzero(rank == position), length[pair]):
+                of = pair[entry]
+                cell = ranges(np.zeros(len(of), dtype=np.int64), length[of])
+                cell //= np.repeat(self._entry_table_stride.values[entry], length[of])
+                cell %= np.repeat(self._entry_card.values[entry], length[of])
+                cell *= np.repeat(self._entry_stride.values[entry], length[of])
+                templates[ranges(start[of], length[of])] += cell.astype(np.int32)
         columns = {name: column.values.copy() for name, column in self._columns.items()}
         n_inputs = columns["n_inputs"]
         return Shapes(
@@ -156,6 +159,12 @@ class ShapeTable:
             template=start[self._template.values],
             templates=templates,
         )
+
+
+def _in_chunks(entries: IntArray, length: IntArray) -> list[IntArray]:
+    """Cut a list of entries into pieces of bounded total length, for the sake of temporary arrays."""
+    chunk = np.cumsum(length[entries]) // _CHUNK
+    return np.split(entries, np.flatnonzero(np.diff(chunk)) + 1)
 
 
 class _Tables(NamedTuple):
