@@ -42,12 +42,15 @@ def measure_hidden(rows: int, threads: str) -> dict[str, float]:
     with common.peak_memory() as our_memory:
         ours = common.time_fit(model, table, states, init_cpds=start, n_jobs=n_jobs, max_iter=OUR_STEPS, tol=0)
     same = common.time_fit(model, table, states, 1, init_cpds=start, max_iter=2, tol=0)
-    one_s, _ = common.clock(lambda: run_theirs(1))
+    timer = common.peer_timer(threads)
+    one_s, _ = common.clock(lambda: run_theirs(1), 1, timer)
     with common.peak_memory() as their_memory:
-        two_s, theirs = common.clock(lambda: run_theirs(2))
+        two_s, theirs = common.clock(lambda: run_theirs(2), 1, timer)
     return {
         "distinct_rows": len(table.drop_duplicates()),
         "theirs_s": two_s - one_s,
+        "one_step_s": one_s,
+        "two_steps_s": two_s,
         "ours_ms": ours["iteration_ms"],
         "ratio": (two_s - one_s) * 1e3 / ours["iteration_ms"],
         "steps_compared": 2,

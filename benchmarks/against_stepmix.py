@@ -3,14 +3,11 @@
 StepMix draws its own start; its parameters after one step are where both begin to be timed.
 """
 
-from contextlib import nullcontext
-
 import common
 import numpy as np
 import pandas as pd
 from pgmpy.factors.discrete import TabularCPD
 from pgmpy.models import DiscreteBayesianNetwork
-from threadpoolctl import threadpool_limits
 
 N_ROWS, N_ITEMS, N_CLASSES = 100_000, 10, 3
 MISSING_SHARE = 0.1
@@ -55,11 +52,11 @@ def measure(rows: int, threads: str) -> dict[str, float]:
     model = DiscreteBayesianNetwork([("class", item) for item in ITEMS], latents={"class"})
     states = {"class": list(range(N_CLASSES)), **{item: [0, 1] for item in ITEMS}}
     n_jobs = common.THREADS[threads]
-    with threadpool_limits(1) if threads == "one" else nullcontext():
-        first_s, first = common.clock(lambda: run_stepmix(answers, max_iter=1, abs_tol=0), REPEATS)
-        with common.peak_memory() as their_memory:
-            longer_s, longer = common.clock(lambda: run_stepmix(answers, max_iter=STEPS, abs_tol=0), REPEATS)
-        whole_s, whole = common.clock(lambda: run_stepmix(answers))
+    timer = common.peer_timer(threads)
+    first_s, first = common.clock(lambda: run_stepmix(answers, max_iter=1, abs_tol=0), REPEATS, timer)
+    with common.peak_memory() as their_memory:
+        longer_s, longer = common.clock(lambda: run_stepmix(answers, max_iter=STEPS, abs_tol=0), REPEATS, timer)
+    whole_s, whole = common.clock(lambda: run_stepmix(answers), 1, timer)
     start = to_cpds(first)
     common_arguments = {"init_cpds": start, "n_jobs": n_jobs}
     with common.peak_memory() as our_memory:

@@ -22,7 +22,8 @@ REPEATS = 3
 def run_process(problem: Path, cache: Path, threads: str) -> dict[str, float]:
     """Start a process with this folder as numba's cache, and let it fit."""
     command = [sys.executable, str(common.HERE / "first_fit.py"), str(problem), str(common.THREADS[threads])]
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    with common.blas_threads(threads):
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 

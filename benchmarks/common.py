@@ -45,6 +45,7 @@ CACHE = HERE / ".cache"
 RESULTS = HERE / "results"
 PACKAGES = ("pgmpy_em_ext", "pgmpy", "numpy", "pandas", "scikit-learn", "numba", "pyAgrum", "stepmix")
 THREADS = {"one": 1, "all": -1}
+BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 WARM_UP_ROWS = 100
 EXIT_NO_PEER = 3
 """Exit status of a script whose peer is not installed."""
@@ -186,14 +187,23 @@ def same_start(
 # Clocks and memory
 
 
-def clock(work: Callable[[], Any], repeats: int = 1) -> tuple[float, Any]:
+def clock(work: Callable[[], Any], repeats: int = 1, timer: Callable[[], float] = time.perf_counter):
     """Time a call: the median in seconds, and its last result."""
     times = []
     for _ in range(repeats):
-        begin = time.perf_counter()
+        begin = timer()
         result = work()
-        times.append(time.perf_counter() - begin)
+        times.append(timer() - begin)
     return statistics.median(times), result
+
+
+def peer_timer(threads: str) -> Callable[[], float]:
+    """Choose the clock for another tool: processor time with one thread, which other work does not lengthen.
+
+    Our iterations are wall time: a median of many short ones, most of which nothing disturbs, beside which the wall
+    time of one long run would be unfair to the peer.
+    """
+    return time.process_time if threads == "one" else time.perf_counter
 
 
 def _estimator(states: dict[Hashable, list[Hashable]], **arguments: Any) -> WeightedEM:
@@ -310,7 +320,35 @@ def isolated(function: Callable[..., dict[str, Any]], timeout: float | None = No
     """Call a function in a fresh process, and join its arguments and its result to one record.
 
     A call that fails, or takes longer than ``timeout`` seconds, yields a record with ``failed``, the reason.
+
+    Without ``threads="all"`` numpy's linear algebra has one thread as well: its own threads wait for one another at
+    each product, so that on a busy machine they multiply the time of either side. ``load`` is the mean number of
+    processes that the machine was running in the minute before, to tell what was measured undisturbed.
     """
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    with blas_threads(arguments.get("threads", "one")):
+        outcome = _isolated(function, timeout, arguments)
+    record = {**arguments, "load": load, **outcome}
+    print("  " + ", ".join(f"{key} {_short(value)}" for key, value in record.items()), flush=True)
+    return record
+
+
+@contextmanager
+def blas_threads(threads: str):
+    """Set the threads of linear algebra for processes that are started meanwhile."""
+    before = dict(os.environ)
+    if threads == "one":
+        os.environ.update(dict.fromkeys(BLAS_THREADS, "1"))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _isolated(
+    function: Callable[..., dict[str, Any]], timeout: float | None, arguments: dict[str, Any]
+) -> dict[str, Any]:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_call, args=(there, function, arguments))
@@ -323,9 +361,7 @@ def isolated(function: Callable[..., dict[str, Any]], timeout: float | None = No
     if process.is_alive() and "failed" in outcome:
         process.kill()
     process.join()
-    record = {**arguments, **outcome}
-    print("  " + ", ".join(f"{key} {_short(value)}" for key, value in record.items()), flush=True)
-    return record
+    return outcome
 
 
 def _call(there: Any, function: Callable[..., dict[str, Any]], arguments: dict[str, Any]) -> None:

@@ -17,12 +17,15 @@ INTRODUCTION = """\
 `python benchmarks/run.py --full` measures those too. `pip install "pgmpy_em_ext[bench]"` installs the other tools.
 
 Both sides of a comparison run in one process, on the same rows and from the same CPDs, and the log-likelihood of the
-observed cells is computed for both by `WeightedEM.score_samples`. The ratios are what to keep: machines
-differ, and are shared. Rows are drawn from the network itself, and cells are missing completely at random. A whole fit
-starts from a DataFrame and includes all encoding and set-up; it ends at the default `tol`, 0.001 nats from the
-extrapolated limit. An iteration is the median time from one E-step to the next. Everything has run once on a few
-rows before it is timed, except under "The first fit of a process". One thread is `n_jobs=1`, all
-threads `n_jobs=-1`. Memory is the peak of the process, which holds some 250 MB of libraries before it begins.
+observed cells is computed for both by `WeightedEM.score_samples`. The ratios are what to keep: machines differ, and are
+shared; the load at the end of the page is the most that the machine was running before a measurement, and figures for
+all threads mean little where it was above the number of cores. Rows are drawn from the network itself, and cells are
+missing completely at random. A whole fit starts from a DataFrame and includes all encoding and set-up; it ends at the
+default `tol`, 0.001 nats from the extrapolated limit. An iteration is the median time from one E-step to the next.
+Another tool's time is processor time where it has one thread, so that a busy machine does not count against it.
+Everything has run once on a few rows before it is timed, except under "The first fit of a process". One thread is
+`n_jobs=1`, and one thread for numpy's linear algebra too; all threads is `n_jobs=-1`, and numpy's default. Memory is
+the peak of the process, which holds some 250 MB of libraries before it begins.
 """
 
 E_STEP = """\
@@ -44,7 +47,9 @@ PYAGRUM = """\
 Started without noise, it computes what `WeightedEM` computes with the same prior and with
 `ExactEStep(prune_barren=False)`: the last two columns are the log-likelihoods of either after {steps} steps. Our time
 is that of the default, which leaves out barren variables. pyAgrum's iteration is the time of {steps} steps less that
-of {fewer}, each measured once. *Cores* is how many cores pyAgrum kept busy.
+of {fewer}, divided by the difference, each measured once: processor time with one thread, wall time with all. *Cores*
+is how many pyAgrum got in either run; where they differ, other work disturbed the wall time, and the processor time is
+what to trust.
 """
 
 PYAGRUM_WHOLE = """\
@@ -137,7 +142,9 @@ def markdown_table(columns: dict[str, Callable[[Record], Any]], records: Iterabl
 
 
 def _label(record: Record) -> str:
-    return ", ".join(f"{key} {number(value)}" for key, value in record.items() if key not in ("failed", "limit"))
+    return ", ".join(
+        f"{key} {number(value)}" for key, value in record.items() if key not in ("failed", "limit", "load")
+    )
 
 
 def field(key: str, show: Callable[[Any], Any] = lambda value: value) -> Callable[[Record], Any]:
@@ -210,7 +217,9 @@ def against_pyagrum(result: Record) -> str:
         "rows": field("rows"),
         "threads": field("threads"),
         "pyAgrum s": field("theirs_s"),
-        "cores": field("cores_used"),
+        "wall s": field("theirs_wall_s"),
+        "processor s": field("theirs_cpu_s"),
+        "cores": field("cores_used", lambda used: ", ".join(number(cores) for cores in used)),
         "ours ms": field("ours_ms"),
         "ratio": field("ratio"),
         "pyAgrum nats": field("theirs_log_likelihood", nats),
@@ -230,10 +239,10 @@ def against_pyagrum(result: Record) -> str:
         "to theirs s": field("ours_to_theirs_s"),
         "ratio ": field("ratio_to_theirs"),
     }
-    steps = next((record["steps_compared"] for record in result["iterations"] if "failed" not in record), 0)
+    first = next((record for record in result["iterations"] if "failed" not in record), {})
     return "\n".join(
         [
-            PYAGRUM.format(steps=steps, fewer=steps - 1),
+            PYAGRUM.format(steps=first.get("steps_compared"), fewer=first.get("steps_of_shorter")),
             markdown_table(iterations, result["iterations"]),
             PYAGRUM_WHOLE,
             markdown_table(whole, result["whole"]),
@@ -399,11 +408,13 @@ def provenance(results: dict[str, Record]) -> str:
         processor = f", {machine['processor']}" if "processor" in machine else ""
         versions = ", ".join(f"{package} {version}" for package, version in result["versions"].items())
         commit = f", commit {result['commit']}" if result["commit"] else ""
+        loads = [r["load"] for group in result.values() if isinstance(group, list) for r in group if r.get("load")]
+        load = f", load up to {max(loads):.1f}" if loads else ""
         text = (
             f"{machine['cores']} cores{processor}, {machine['system']} {machine['architecture']}; "
             f"{versions}{commit}; {result['date']}"
         )
-        groups.setdefault(text, []).append(f"`{name}`" + " (full)" * result["full"])
+        groups.setdefault(text, []).append(f"`{name}`" + " (full)" * result["full"] + load)
     lines = [f"- {', '.join(names)}: {text}." for text, names in groups.items()]
     return "## Machine and versions\n\n" + "\n".join(lines) + "\n"
 

@@ -9,11 +9,10 @@ import pandas as pd
 from pgmpy_em_ext.e_step.enumeration import count_completions, enumerate_completions, weigh_completions
 from pgmpy_em_ext.e_step.exact.rows import (
     RowPass,
-    best_order,
     draw_completions,
     row_log_likelihood,
     row_posteriors,
-    sweep_rows,
+    sweep_in_batches,
 )
 from pgmpy_em_ext.encoding import match_states
 from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError
@@ -55,23 +54,11 @@ def _in_batches(
     *,
     prune_barren: bool,
 ) -> Iterator[Answer]:
-    """Sweep rows batch by batch; a batch that does not fit is halved, down to a single row."""
+    """Answer a question about rows, batch by batch."""
     network, parameters, batch_size, memory_budget = fitted
-    pending = [slice(start, min(start + batch_size, len(codes))) for start in range(0, len(codes), batch_size)]
-    pending.reverse()
-    order = best_order(network, codes, prune_barren=prune_barren)
-    while pending:
-        batch = pending.pop()
-        try:
-            rows = sweep_rows(
-                network, parameters, codes[batch], order, prune_barren=prune_barren, memory_budget=memory_budget
-            )
-        except MemoryBudgetError:
-            if batch.stop - batch.start == 1:
-                raise
-            middle = (batch.start + batch.stop) // 2
-            pending += [slice(middle, batch.stop), slice(batch.start, middle)]
-            continue
+    for batch, rows in sweep_in_batches(
+        network, parameters, codes, batch_size, prune_barren=prune_barren, memory_budget=memory_budget
+    ):
         yield answer(batch, rows)
 
 

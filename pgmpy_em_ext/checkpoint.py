@@ -20,7 +20,7 @@ SECONDS_BETWEEN_SAVES = 10.0
 
 
 def fingerprint(network: Network, evidence: Evidence, arrays: Iterable[np.ndarray], engine: str) -> str:
-    """Digest all that decides a run's path, so that no run goes on from another problem's parameters."""
+    """Digest what a run climbs and where it starts, so that no run goes on from another problem's parameters."""
     digest = hashlib.sha256()
     digest.update(repr((network.names, network.state_names, network.families, engine)).encode())
     for array in (*evidence[:2], *arrays):
@@ -36,7 +36,7 @@ def _pack(run: int, progress: Progress) -> dict[str, np.ndarray]:
         f"change_{run}": np.array(progress.largest_change),
     }
     if progress.blocks is not None:
-        content |= {f"blocks_{name}_{run}": array for name, array in progress.blocks._asdict().items()}
+        content |= {f"blocks_{name}_{run}": np.asarray(array) for name, array in progress.blocks._asdict().items()}
     if progress.zero is not None:
         content[f"zero_{run}"] = progress.zero
     return content
@@ -46,7 +46,10 @@ def _unpack(content: dict[str, np.ndarray], run: int) -> Progress:
     """Read one run's progress."""
     history = tuple(content[f"history_{run}"].tolist())
     names = [f"blocks_{name}_{run}" for name in BlockProgress._fields]
-    blocks = BlockProgress(*(content[name] for name in names)) if names[0] in content else None
+    blocks = None
+    if names[0] in content:
+        active, recent, n_calm, tol = (content[name] for name in names)
+        blocks = BlockProgress(active, recent, n_calm, float(tol))
     change, zero = float(content[f"change_{run}"]), content.get(f"zero_{run}")
     return Progress(content[f"parameters_{run}"], history, change, blocks, zero)
 

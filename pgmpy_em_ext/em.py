@@ -173,16 +173,19 @@ def run(problem: Problem, progress: Progress, rule: StoppingRule, observer: Obse
     best = state = init(problem, progress.parameters)
     history = list(progress.history) or [state.objective]
     change = progress.largest_change
-    blocks = progress.blocks or _start_blocks(problem, state)
+    blocks = progress.blocks
+    if blocks is None or blocks.tol != rule.tol:
+        blocks = _start_blocks(problem, state, rule.tol)
     fell_at = None
     while True:
-        status = stop_reason(rule, history, change) or _all_at_rest(blocks, rule, history)
+        status = stop_reason(rule, history, change)
         if observer is not None and observer(state, Progress(state.parameters, history, change, blocks, zero)):
             status = status or "callback"
         if status is not None:
             return RunResult(best, tuple(history), status, fell_at)
-        if _has_many_new_zeros(state.parameters, zero):
-            zero = problem.family.absorbing(state.parameters)
+        absorbing = problem.family.absorbing(state.parameters)
+        if _is_many_more(absorbing, zero):
+            zero = absorbing
             problem = _without(whole, zero)
         following = step(problem, state, None if blocks is None else blocks.active)
         change = float(np.abs(following.parameters - state.parameters).max())
@@ -196,10 +199,10 @@ def run(problem: Problem, progress: Progress, rule: StoppingRule, observer: Obse
             best = state
 
 
-def _has_many_new_zeros(parameters: FloatArray, zero: BoolArray | None) -> bool:
-    """Whether so many more parameters have become zero that it is worth a new plan."""
+def _is_many_more(absorbing: BoolArray, zero: BoolArray | None) -> bool:
+    """Whether so many more parameters have become zero for good that it is worth a new plan."""
     known = 0 if zero is None else int(zero.sum())
-    return int(np.count_nonzero(parameters)) < FEWER * (len(parameters) - known)
+    return len(absorbing) - int(absorbing.sum()) < FEWER * (len(absorbing) - known)
 
 
 def _without(problem: Problem, zero: BoolArray | None) -> Problem:
@@ -213,13 +216,13 @@ def _parts(statistics: ExpectedStatistics) -> FloatArray:
     return statistics.block_log_likelihood
 
 
-def _start_blocks(problem: Problem, state: EMState) -> BlockProgress | None:
+def _start_blocks(problem: Problem, state: EMState, tol: float) -> BlockProgress | None:
     """Begin to follow independent blocks, where there are several, or one that is fixed."""
     blocks = problem.engine.blocks(problem.plan)
     if blocks is None or blocks.n_blocks == 0:
         return None
     objectives = block_objectives(blocks, _parts(state.statistics), state.log_priors)
-    progress = start_blocks(blocks, objectives, problem.family.fixed_families())
+    progress = start_blocks(blocks, objectives, problem.family.fixed_families(), tol)
     return progress if blocks.n_blocks > 1 or not progress.active.all() else None
 
 
@@ -231,10 +234,3 @@ def _advance_blocks(
     assert blocks is not None  # there would be no progress of blocks
     objectives = block_objectives(blocks, _parts(state.statistics), state.log_priors)
     return advance_blocks(progress, objectives, rule, n_iter)
-
-
-def _all_at_rest(blocks: BlockProgress | None, rule: StoppingRule, history: Sequence[float]) -> str | None:
-    """Say that a run has converged because all its blocks have."""
-    if blocks is None or blocks.active[:-1].any() or rule.tol == 0 or len(history) < 2:
-        return None
-    return "converged"

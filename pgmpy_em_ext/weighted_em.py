@@ -558,14 +558,18 @@ class WeightedEM(DiscreteParameterEstimator):
             A row of positive weight has probability zero.
         """
         evidence = to_evidence(reduce_rows(self._encode(data, sample_weight)))
-        engine = ExactEStep(prune_barren=False, memory_budget=self._fitted().memory_budget)
+        engine = self._exact_engine().set_params(prune_barren=False)
         statistics = engine.expected_statistics(engine.prepare(self._network, evidence), self._vector)
         return answers.count_frames(self._network, statistics.counts)
 
     def _fitted(self) -> answers.Fitted:
         """Say what the questions about rows work with; the memory is that of the fit's own engine."""
-        engine = self.e_step if isinstance(self.e_step, ExactEStep) else ExactEStep()
-        return answers.Fitted(self._network, self._vector, self.batch_size, engine.memory_budget)
+        return answers.Fitted(self._network, self._vector, self.batch_size, self._exact_engine().memory_budget)
+
+    def _exact_engine(self) -> ExactEStep:
+        """Make an exact engine with the settings of the fit's own, if that is exact."""
+        engine = self.e_step.clone() if isinstance(self.e_step, ExactEStep) else ExactEStep()
+        return self._with_threads(engine, n_runs=1)
 
     def _encode(self, data: Any, sample_weight: Any = None) -> EncodedData:
         """Encode a table by the fitted states."""

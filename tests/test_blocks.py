@@ -1,5 +1,7 @@
 """Independent blocks of families: told apart rightly, evaluated apart, and each at rest when it has converged."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pgmpy.models import DiscreteBayesianNetwork
 from problems import cases, random_parameters
+from sklearn.exceptions import ConvergenceWarning
 
 from pgmpy_em_ext import ExactEStep, WeightedEM, checkpoint
 from pgmpy_em_ext.e_step.exact import sections, zeros
@@ -202,3 +205,41 @@ def test_an_interrupted_fit_with_zeros_goes_on_to_the_same_bits(tmp_path, monkey
     assert len(masks) == 2 * n_plans + 1  # once more, when the interrupted fit goes on
     np.testing.assert_array_equal(masks[-1], masks[n_plans - 1])
     assert again.history_ == whole.history_
+
+
+@pytest.mark.parametrize("tol", [1e-6, 0])
+def test_a_smaller_tol_wakes_what_rests(two_latents, tmp_path, tol):
+    """A finished fit is taken up with a smaller tol, and comes as far as if it had had it from the start."""
+    model, data = two_latents
+    settings = {"seed": 1, "n_init": 1, "show_progress": False, "max_iter": 3000}
+    path = tmp_path / "fit.npz"
+    first = WeightedEM(tol=1.0, checkpoint=path, **settings).fit(model, data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        again = WeightedEM(tol=tol, checkpoint=path, **settings).fit(model, data)
+    fresh = WeightedEM(tol=1e-6, **settings).fit(model, data)
+    assert again.n_iter_ > first.n_iter_
+    assert again.objective_ == pytest.approx(fresh.objective_, abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_resting_loses_nothing_that_stopping_does_not_lose(seed):
+    """Six independent latent classes, some on a plateau for a while: with blocks told apart, and as one."""
+    rng = np.random.default_rng(seed)
+    columns, edges = {}, []
+    for group in range(6):
+        hidden = rng.random(400) < 0.5
+        for item in range(3):
+            columns[f"X{group}{item}"] = (rng.random(400) < np.where(hidden, *rng.random(2))).astype(int)
+            edges.append((f"H{group}", f"X{group}{item}"))
+    model = DiscreteBayesianNetwork(edges, latents={f"H{group}" for group in range(6)})
+
+    class Whole(ExactEStep):
+        def blocks(self, plan):
+            return None
+
+    settings = {"seed": 0, "n_init": 1, "tol": 1e-2, "show_progress": False, "max_iter": 5000}
+    apart, whole = (
+        WeightedEM(e_step=engine, **settings).fit(model, pd.DataFrame(columns)) for engine in (ExactEStep(), Whole())
+    )
+    assert apart.objective_ > whole.objective_ - 1e-2

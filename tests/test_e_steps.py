@@ -85,6 +85,18 @@ def test_own_engines_equal_the_full_joint(name, case):
     assert found.log_likelihood == pytest.approx(log_likelihood, rel=1e-10, abs=1e-10)
 
 
+@given(case=cases(max_nodes=6))
+def test_small_blocks_of_factors_and_hashed_keys_equal_the_full_joint(case):
+    """What large problems alone would reach: products of products, and families looked up by hash."""
+    counts, log_likelihood = brute_force(case)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compile_module, "MAX_INPUTS", 2)
+        patch.setattr(compile_module, "_DENSE", 1)
+        found = statistics(exact(prune_barren=False), case)
+    np.testing.assert_allclose(found.counts, counts, **TOLERANCE)
+    assert found.log_likelihood == pytest.approx(log_likelihood, rel=1e-10, abs=1e-10)
+
+
 @pytest.mark.parametrize("name", ["variable_elimination", "belief_propagation"])
 @given(case=cases(max_nodes=5, max_rows=4))
 def test_pgmpy_engines_equal_the_full_joint(name, case):
@@ -316,6 +328,29 @@ class TestImpossibleEvidence:
         with pytest.raises(ImpossibleEvidenceError, match="row 1 ") as caught:
             statistics(engine_named(name), later)
         assert caught.value.row == 1
+
+    def test_the_row_is_named_also_where_few_rows_fit_into_the_budget(self):
+        """The search for it takes rows apart, which needs more memory than the fit."""
+        network = build_network(range(15), {14: range(14)}, {i: [0, 1] for i in range(15)})
+        parameters = np.concatenate([np.full(28, 0.5), np.tile([1.0, 0.0], 2**14)])
+        codes = np.full((300, 15), -1)
+        codes[:, 14] = np.arange(300) == 299
+        codes[:, 0] = np.arange(300) % 2
+        case = ProblemCase(network, parameters, codes, np.ones(300))
+        with pytest.raises(ImpossibleEvidenceError, match="row 299 "):
+            statistics(exact(memory_budget=10**7), case)
+
+    def test_products_beyond_floating_point_are_an_error_that_names_a_row(self):
+        """A cause whose states differ by 1e-400 in what they say of 216 items, and one more item."""
+        items = range(1, 217)
+        network = build_network(range(218), {**{i: [0] for i in items}, 217: [0]}, {i: [0, 1] for i in range(218)})
+        item = [[0.99, 0.01], [0.01, 0.99]]
+        parameters = np.concatenate([[0.5, 0.5], *(np.ravel(item) for _ in items), [0.0, 1.0, 1.0, 0.0]])
+        codes = np.zeros((1, 218), dtype=int)
+        codes[0, 0] = -1
+        case = ProblemCase(network, parameters, codes, np.ones(1))
+        with pytest.raises(ImpossibleEvidenceError, match="row 0 "):
+            statistics(exact(), case)
 
     @given(case=cases(), seed=st.integers(0, 9))
     def test_an_answer_or_the_error_and_never_a_nan(self, case, seed):

@@ -177,7 +177,7 @@ class Compiler:
         self.n_steps = 0
         self.n_inputs = 0
         self.n_values = network.n_cells
-        self.bytes = 0
+        self.bytes = cost.message * network.n_cells
         self.position = np.empty(len(evidence.weight), dtype=np.int64)
 
     def run(self) -> EliminationGraph:

@@ -63,7 +63,8 @@ class ExactEStep(EStep):
         objective and its fixed points are the same, the rate is faster and the work
         less. False gives the textbook's trajectory, which counts them.
     memory_budget : int, default 4 GiB
-        Bytes that the compiled graph and one sweep over it may take. What would need
+        Bytes that the compiled graph and one sweep over it may take; runs side by side have a
+        sweep each. What would need
         more is refused with a `MemoryBudgetError` before it is allocated. Compiling takes
         besides some 50 bytes for each distinct row and family, for a while.
     backend : {"auto", "numba", "numpy"}, default "auto"
@@ -74,7 +75,7 @@ class ExactEStep(EStep):
         on anything but the data, so that results are the same to the last bit.
     n_jobs : int, optional
         Threads that one E-step may use, as joblib has it; results are the same to the last
-        bit. By default what ``WeightedEM(n_jobs=...)`` leaves when its runs have theirs, else 1.
+        bit. By default those of ``WeightedEM(n_jobs=...)`` where there is a single run, else 1.
 
     See Also
     --------

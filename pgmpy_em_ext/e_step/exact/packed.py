@@ -15,7 +15,7 @@ from pgmpy_em_ext.e_step.exact.zeros import leave_out_zeros
 from pgmpy_em_ext.packing import weighted_bincount
 from pgmpy_em_ext.types import BoolArray, FloatArray
 
-COST = CellCost(cell=12, position=0, message=16)
+COST = CellCost(cell=16, position=0, message=16)
 """Bytes: the table, and what lists of the cells that are not zero may take; a value and an adjoint. Positions
 are the templates', shared by all steps of a shape."""
 

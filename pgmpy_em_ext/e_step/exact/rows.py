@@ -14,6 +14,7 @@ from pgmpy_em_ext.e_step.exact.graph import Scopes
 from pgmpy_em_ext.e_step.exact.groups import COST, Group, GroupedGraph, group_steps
 from pgmpy_em_ext.e_step.exact.order import rank_orders
 from pgmpy_em_ext.e_step.exact.sweep import ForwardPass, descend, forward
+from pgmpy_em_ext.exceptions import MemoryBudgetError
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import ranges
 from pgmpy_em_ext.reduction import observed_whole
@@ -84,6 +85,47 @@ def row_log_likelihood(rows: RowPass, parameters: FloatArray) -> FloatArray:
     return total
 
 
+def sweep_in_batches(
+    network: Network,
+    parameters: FloatArray,
+    codes: IntArray,
+    batch_size: int,
+    *,
+    prune_barren: bool,
+    memory_budget: int,
+) -> Iterator[tuple[slice, RowPass]]:
+    """Sweep rows batch by batch; a batch that does not fit is halved, down to a single row.
+
+    Yields
+    ------
+    batch : slice
+        Which rows.
+    rows : RowPass
+        Their sweep.
+
+    Raises
+    ------
+    MemoryBudgetError
+        A single row does not fit.
+    """
+    pending = [slice(start, min(start + batch_size, len(codes))) for start in range(0, len(codes), batch_size)]
+    pending.reverse()
+    order = best_order(network, codes, prune_barren=prune_barren)
+    while pending:
+        batch = pending.pop()
+        try:
+            rows = sweep_rows(
+                network, parameters, codes[batch], order, prune_barren=prune_barren, memory_budget=memory_budget
+            )
+        except MemoryBudgetError:
+            if batch.stop - batch.start == 1:
+                raise
+            middle = (batch.start + batch.stop) // 2
+            pending += [slice(middle, batch.stop), slice(batch.start, middle)]
+            continue
+        yield batch, rows
+
+
 def first_impossible_rows(network: Network, parameters: FloatArray, evidence: Evidence, memory_budget: int) -> IntArray:
     """Find impossible rows, in the order of the user's table, until a batch of rows has some.
 
@@ -91,18 +133,26 @@ def first_impossible_rows(network: Network, parameters: FloatArray, evidence: Ev
     -------
     int ndarray
         Positions in the evidence; the first row of the table that is impossible is among them.
+        Where none is impossible by itself, but products within the graph have left the range
+        of floating point, the least probable row.
     """
     by_row = np.argsort(evidence.first_row)
-    order = best_order(network, evidence.codes, prune_barren=True)
-    for start in range(0, len(by_row), _SEARCH_BATCH):
-        batch = by_row[start : start + _SEARCH_BATCH]
-        rows = sweep_rows(
-            network, parameters, evidence.codes[batch], order, prune_barren=True, memory_budget=memory_budget
-        )
-        impossible = np.isneginf(row_log_likelihood(rows, parameters))
-        if impossible.any():
-            return batch[impossible]
-    raise AssertionError("a step of the graph is impossible, but no row is")
+    batches = sweep_in_batches(
+        network,
+        parameters,
+        evidence.codes[by_row],
+        _SEARCH_BATCH,
+        prune_barren=True,
+        memory_budget=memory_budget,
+    )
+    least, lowest = 0, np.inf
+    for batch, rows in batches:
+        log_likelihood = row_log_likelihood(rows, parameters)
+        if np.isneginf(log_likelihood).any():
+            return by_row[batch][np.isneginf(log_likelihood)]
+        if log_likelihood.min() < lowest:
+            least, lowest = batch.start + int(log_likelihood.argmin()), float(log_likelihood.min())
+    return by_row[[least]]
 
 
 def _steps_by_variable(group: Group) -> Iterator[tuple[int, IntArray]]:

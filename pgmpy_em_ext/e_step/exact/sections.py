@@ -12,7 +12,7 @@ READS_PER_SECTION = 250_000
 """Factors read in a section at least: about a millisecond, many times what handing it to a thread takes."""
 
 READS_PER_SHARED_VALUE = 20
-"""Factors read in a section at least for each parameter, of which every section has a copy to fill and to add up."""
+"""Factors read in a section at least for each shared value, of which every section has a copy to fill and add up."""
 
 MAX_SECTIONS = 16
 """More threads than that are not served by one E-step."""
@@ -132,19 +132,32 @@ def _assign_sections(graph: EliminationGraph, n_cells: int) -> IntArray:
     Roots are dealt out in their order, so that each section has its share of the work; the work
     of a step is shared among the steps that read its message.
     """
+    size = graph.shapes.size[graph.steps.shape]
+    n_sections = min(graph.n_reads // READS_PER_SECTION, MAX_SECTIONS)
+    n_shared = n_cells
+    while True:
+        n_sections = min(n_sections, int(graph.n_reads // (READS_PER_SHARED_VALUE * n_shared)))
+        if n_sections < 2:
+            return np.zeros(graph.n_steps, dtype=np.int64)
+        section = _deal_out(graph, n_sections)
+        n_shared = n_cells + int(size[section == 0].sum())
+        if n_sections * READS_PER_SHARED_VALUE * n_shared <= graph.n_reads:
+            return section
+
+
+def _deal_out(graph: EliminationGraph, n_sections: int) -> IntArray:
+    """Give every step a section, given how many there are."""
     steps, shapes = graph.steps, graph.shapes
     n_inputs = shapes.n_inputs[steps.shape]
     work = (shapes.card * shapes.size)[steps.shape] * n_inputs
-    total = int(work.sum())
-    n_sections = min(total // READS_PER_SECTION, total // (READS_PER_SHARED_VALUE * n_cells), MAX_SECTIONS)
     section = np.zeros(graph.n_steps, dtype=np.int64)
-    if n_sections < 2:
-        return section
     is_message = steps.source < 0
     reader = np.repeat(np.arange(graph.n_steps), n_inputs)[is_message]
     read = -1 - steps.source[is_message]
     n_readers = np.bincount(read, minlength=graph.n_steps)
-    edges = [np.flatnonzero(steps.level[reader] == level) for level in range(2, int(steps.level.max()) + 1)]
+    level = steps.level[reader]
+    by_level = np.argsort(level, kind="stable")
+    edges = np.split(by_level, np.flatnonzero(np.diff(level[by_level])) + 1)
     load = work.astype(np.float64)
     for edge in edges:
         np.add.at(load, reader[edge], load[read[edge]] / n_readers[read[edge]])

@@ -132,11 +132,6 @@ class ShapeTable:
         self._pair_length.append(tables.card * tables.size[table])
         self._n_pairs += len(first)
 
-    @property
-    def n_template_cells(self) -> int:
-        """Length of all templates together."""
-        return int(self._pair_length.values.sum())
-
     def freeze(self) -> Shapes:
         """Compute all templates, and return the table as arrays."""
         length = self._pair_length.values

@@ -59,6 +59,7 @@ def _useful(packed: PackedGraph, zero: BoolArray) -> list[IntArray]:
     shared = np.zeros(n_shared, dtype=np.uint8)
     for number in range(len(tables) - 1, -1, -1):
         section = packed.sections[number]
+        # The first section comes last: by then all others have marked what they read of it.
         useful = shared if number == 0 else np.zeros(section.n_values, dtype=np.uint8)
         useful[section.steps[section.roots, 2]] = 1
         kernel.useful_cells(useful, tables[number], *_layout(section))
