@@ -172,6 +172,7 @@ def test_an_interrupted_fit_with_zeros_goes_on_to_the_same_bits(tmp_path, monkey
     """The plan is made anew on the way, as entries sink to zero, and so it is after the interruption."""
     monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_SAVES", 0.0)
     monkeypatch.setattr(zeros, "FEW", 0)
+    monkeypatch.setattr(zeros, "SMALL", 0)
     monkeypatch.setattr(zeros, "WORTHWHILE", 1)
     rng = np.random.default_rng(0)
     hidden = rng.integers(0, 4, 300)

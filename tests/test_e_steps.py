@@ -175,6 +175,7 @@ def test_leaving_out_what_zeros_make_zero_does_not_matter(case, seed):
     plan = engine.prepare(case.network, case.evidence)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(zeros, "FEW", 0)
+        patch.setattr(zeros, "SMALL", 0)
         patch.setattr(zeros, "WORTHWHILE", 1)
         pruned = engine.without_zeros(plan, case.parameters == 0)
     rng = np.random.default_rng(seed)
@@ -447,7 +448,8 @@ class TestZeros:
     """A long chain of copies, of which the end is observed: all else follows."""
 
     @pytest.fixture
-    def case(self):
+    def case(self, monkeypatch):
+        monkeypatch.setattr(zeros, "SMALL", 0)
         n_nodes, card = 30, 4
         network = build_network(
             range(n_nodes), {i: [i - 1] for i in range(1, n_nodes)}, {i: list(range(card)) for i in range(n_nodes)}
@@ -474,6 +476,12 @@ class TestZeros:
         engine = exact()
         plan = engine.prepare(case.network, case.evidence)
         assert engine.without_zeros(plan, np.arange(case.network.n_cells) == 5).sweeps is plan.sweeps
+
+    def test_in_a_small_graph_zeros_change_nothing(self, case, monkeypatch):
+        monkeypatch.setattr(zeros, "SMALL", 10_000)
+        engine = exact()
+        plan = engine.prepare(case.network, case.evidence)
+        assert engine.without_zeros(plan, case.parameters == 0).sweeps is plan.sweeps
 
     def test_a_fit_leaves_them_out_and_zeros_that_keep_rows_away_stay(self, case, monkeypatch):
         """The start's zeros alone keep records from a column: it is not made uniform, as the full graph tells."""

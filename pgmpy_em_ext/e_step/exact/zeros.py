@@ -13,6 +13,9 @@ from pgmpy_em_ext.types import BoolArray, IntArray
 FEW = 0.05
 """Share of zeros among the parameters below which it is not worth looking what follows from them."""
 
+SMALL = 500_000
+"""Table cells up to which it is not worth it either: a sweep takes milliseconds, and more kernels would be loaded."""
+
 WORTHWHILE = 0.3
 """Share of the table cells that may be left: a listed cell costs more than one whose place follows from its number."""
 
@@ -30,13 +33,14 @@ def leave_out_zeros(packed: PackedGraph, zero: BoolArray) -> PackedGraph:
     Returns
     -------
     PackedGraph
-        The same one where zeros are few, or too much is left.
+        The same one where the graph is small, zeros are few, or too much is left.
     """
-    if np.count_nonzero(zero) <= FEW * len(zero):
+    n_table_cells = sum(section.n_table_cells for section in packed.sections)
+    if n_table_cells <= SMALL or np.count_nonzero(zero) <= FEW * len(zero):
         return packed
     tables = _useful(packed, zero)
     n_left = sum(int(np.count_nonzero(table)) for table in tables)
-    if n_left > WORTHWHILE * sum(len(table) for table in tables):
+    if n_left > WORTHWHILE * n_table_cells:
         return packed
     sections = tuple(_list_cells(section, table) for section, table in zip(packed.sections, tables, strict=True))
     return packed._replace(sections=sections)
