@@ -282,11 +282,11 @@ def peak_memory():
     """
     found: dict[str, float] = {}
     reset = _reset_peak()
-    before = _status_mb("VmRSS") if reset else _peak_mb()
+    before = _status_mb("VmRSS") if reset else peak_mb()
     try:
         yield found
     finally:
-        found["peak_mb"] = _peak_mb()
+        found["peak_mb"] = peak_mb()
         found["work_mb"] = found["peak_mb"] - before
 
 
@@ -298,7 +298,7 @@ def _reset_peak() -> bool:
     return True
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     """Read the highest resident size: from Linux itself, which does not count the parent's, or by getrusage."""
     if Path("/proc/self/status").exists():
         return _status_mb("VmHWM")

@@ -87,6 +87,11 @@ ROWS = """\
 ALARM, 20 % of the cells missing, from a DataFrame to convergence. *Columns* is the type of the DataFrame's columns.
 """
 
+CHUNKS = """\
+More rows than one would hold at once, in chunks of a million encoded rows that are reduced one by one and merged; then
+compiled, with all threads for the E-step:
+"""
+
 SHARE = """\
 ## Missing cells
 
@@ -325,7 +330,23 @@ def against_stepmix(result: Record) -> str:
 def rows(result: Record) -> str:
     """Render `rows.py`."""
     columns = {"rows": field("rows"), "columns": field("columns"), **FIT_COLUMNS}
-    return ROWS + "\n" + markdown_table(columns, by_threads(result["fits"], "rows", "columns"))
+    chunks = {
+        "rows": field("rows"),
+        "distinct": field("distinct"),
+        "reduce s": field("reduce_s"),
+        "merge s": field("merge_s"),
+        "compile s": field("compile_s"),
+        "E-step ms": field("e_step_ms"),
+        "peak MB": megabytes,
+    }
+    return "\n".join(
+        [
+            ROWS,
+            markdown_table(columns, by_threads(result["fits"], "rows", "columns")),
+            CHUNKS,
+            markdown_table(chunks, result["chunks"]),
+        ]
+    )
 
 
 def missing_share(result: Record) -> str:
