@@ -110,18 +110,8 @@ class PackedSweeps:
     def _forward(self, number: int, own: _Arrays, active: BoolArray) -> FloatArray:
         """Sweep one section forward; returns what its steps add to the log-likelihood of each block."""
         section = self.packed.sections[number]
-        self._kernel.forward(
-            own.values,
-            own.table,
-            own.scale,
-            own.shift,
-            section.runs[active[:-1]],
-            section.steps,
-            section.sources,
-            section.shapes,
-            section.template,
-            section.templates,
-        )
+        runs = section.runs[active[:-1]]
+        self._kernel.forward(own.values, own.table, own.scale, own.shift, runs, *section.layout)
         log_scale = np.log(np.where(own.scale > 0, own.scale, 1.0)) + own.shift
         found = weighted_bincount(section.block, section.weight * log_scale, len(active))
         return np.where(active, found, 0.0)  # what steps at rest hold is of other parameters
@@ -130,18 +120,8 @@ class PackedSweeps:
         """Sweep one section back."""
         section = self.packed.sections[number]
         own.adjoint[section.steps[section.roots, 2]] = section.weight[section.roots]
-        self._kernel.reverse(
-            own.values,
-            own.adjoint,
-            own.table,
-            own.scale,
-            section.runs[active[:-1]],
-            section.steps,
-            section.sources,
-            section.shapes,
-            section.template,
-            section.templates,
-        )
+        runs = section.runs[active[:-1]]
+        self._kernel.reverse(own.values, own.adjoint, own.table, own.scale, runs, *section.layout)
 
     def _allocate(self, section: Section) -> _Arrays:
         n_steps = len(section.steps)

@@ -63,6 +63,11 @@ class Section(NamedTuple):
     template: IntArray
     templates: IntArray
 
+    @property
+    def layout(self) -> tuple[IntArray, ...]:
+        """What every kernel reads of a section, in the order of their arguments."""
+        return self.steps, self.sources, self.shapes, self.template, self.templates
+
 
 class PackedGraph(NamedTuple):
     """An elimination graph in sections.

@@ -58,7 +58,7 @@ def _useful(packed: PackedGraph, zero: BoolArray) -> list[IntArray]:
         possible = first if number == 0 else np.zeros(section.n_values, dtype=np.uint8)
         possible[:n_shared] = first
         table = np.empty(section.n_table_cells, dtype=np.uint8)
-        kernel.possible_cells(possible, table, *_layout(section))
+        kernel.possible_cells(possible, table, *section.layout)
         tables.append(table)
     shared = np.zeros(n_shared, dtype=np.uint8)
     for number in range(len(tables) - 1, -1, -1):
@@ -66,14 +66,10 @@ def _useful(packed: PackedGraph, zero: BoolArray) -> list[IntArray]:
         # The first section comes last: by then all others have marked what they read of it.
         useful = shared if number == 0 else np.zeros(section.n_values, dtype=np.uint8)
         useful[section.steps[section.roots, 2]] = 1
-        kernel.useful_cells(useful, tables[number], *_layout(section))
+        kernel.useful_cells(useful, tables[number], *section.layout)
         if number:
             shared |= useful[:n_shared]
     return tables
-
-
-def _layout(section: Section) -> tuple[IntArray, ...]:
-    return section.steps, section.sources, section.shapes, section.template, section.templates
 
 
 def _list_cells(section: Section, table: IntArray) -> Section:
