@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pgmpy_em_ext.e_step.enumeration import EnumerationEStep
     from pgmpy_em_ext.e_step.exact import ExactEStep
     from pgmpy_em_ext.e_step.pgmpy_inference import BeliefPropagationEStep, VariableEliminationEStep
-    from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError
+    from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError, NotReplicatedWarning
     from pgmpy_em_ext.finish import ReductionSummary, UnidentifiedRow
     from pgmpy_em_ext.initializer import Initializer, StartContext
     from pgmpy_em_ext.network import Family, Network
@@ -39,6 +39,7 @@ _MODULES = {
     "Iteration": "restarts",
     "MemoryBudgetError": "exceptions",
     "Network": "network",
+    "NotReplicatedWarning": "exceptions",
     "Prior": "prior",
     "ReductionSummary": "finish",
     "Restart": "restarts",
@@ -65,6 +66,7 @@ __all__ = [
     "Iteration",
     "MemoryBudgetError",
     "Network",
+    "NotReplicatedWarning",
     "Prior",
     "ReductionSummary",
     "Restart",

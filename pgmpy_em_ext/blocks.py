@@ -1,21 +1,26 @@
-"""Independent blocks of families: which of them still climb, and which rest."""
+"""Independent blocks of families: how far each has come, which of them still climb, and which rest."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from pgmpy_em_ext.monitor import StoppingRule, aitken_gap
+from pgmpy_em_ext.cpd_family._base import Chart
+from pgmpy_em_ext.monitor import ROUNDING, StoppingRule, aitken_gap
+from pgmpy_em_ext.packing import weighted_bincount
 from pgmpy_em_ext.types import Blocks, BoolArray, FloatArray, IntArray
 
 _WINDOW = 3
 """Objectives that an extrapolation reads."""
 
 CAUTION = 0.1
-"""What part of its share of ``tol`` a block's extrapolated distance must be below. A block at rest never leaves a
+"""What part of its share of ``tol`` a block's estimated distance must be below. A block at rest never leaves a
 plateau, which it would if the run goes on for the sake of other blocks; so resting asks for more than stopping."""
 
 CALM = 10
 """Steps in a row that must look converged before a block rests."""
+
+MEMORY = 15
+"""Moves of which the smallest relative curvature is taken."""
 
 
 class BlockProgress(NamedTuple):
@@ -28,6 +33,13 @@ class BlockProgress(NamedTuple):
         blocks, which cost nothing and never rest.
     recent : float ndarray of shape (at most 3, n_blocks)
         The objectives of the blocks in the last steps, in nats.
+    n_em : int ndarray of shape (n_blocks,)
+        How many of the last steps in a row were EM steps.
+    curvature : float ndarray of shape (at most `MEMORY`, n_blocks)
+        Observed over complete-data information along the last moves: one less EM's rate of
+        convergence in that direction. Infinite where a block did not move.
+    gap : float ndarray of shape (n_blocks,)
+        Estimated distance of each block's objective from its limit, in nats.
     n_calm : int ndarray of shape (n_blocks,)
         For how many steps in a row a block has looked converged.
     tol : float
@@ -36,8 +48,26 @@ class BlockProgress(NamedTuple):
 
     active: BoolArray
     recent: FloatArray
+    n_em: IntArray
+    curvature: FloatArray
+    gap: FloatArray
     n_calm: IntArray
     tol: float
+
+
+def whole_block(n_nodes: int, n_cells: int) -> Blocks:
+    """Take everything for one block, where an engine tells none apart."""
+    return Blocks(np.zeros(n_nodes, dtype=np.int64), np.zeros(n_cells, dtype=np.int64), 1)
+
+
+def block_sums(blocks: Blocks, of_cells: FloatArray) -> FloatArray:
+    """Sum over the cells of each block, and over those outside.
+
+    Returns
+    -------
+    float ndarray of shape (n_blocks + 1,)
+    """
+    return weighted_bincount(blocks.of_cell, of_cells, blocks.n_blocks + 1)
 
 
 def block_objectives(blocks: Blocks, log_likelihood: FloatArray, log_priors: FloatArray) -> FloatArray:
@@ -54,32 +84,157 @@ def block_objectives(blocks: Blocks, log_likelihood: FloatArray, log_priors: Flo
 
     Returns
     -------
-    float ndarray of shape (n_blocks,)
+    float ndarray of shape (n_blocks + 1,)
     """
-    prior = np.bincount(blocks.of_family, weights=log_priors, minlength=blocks.n_blocks + 1)
-    return (log_likelihood + prior)[:-1]
+    return log_likelihood + weighted_bincount(blocks.of_family, log_priors, blocks.n_blocks + 1)
 
 
-def start_blocks(blocks: Blocks, objectives: FloatArray, fixed_families: BoolArray, tol: float) -> BlockProgress:
-    """Begin: all blocks climb but those whose families are all fixed."""
-    free = np.bincount(blocks.of_family, weights=~fixed_families, minlength=blocks.n_blocks + 1) > 0
-    free[-1] = True
-    return BlockProgress(free, objectives[None, :], np.zeros(blocks.n_blocks, dtype=np.int64), tol)
+def start_blocks(blocks: Blocks, objectives: FloatArray, resting: BoolArray, tol: float) -> BlockProgress:
+    """Begin: all blocks climb but those that rest from the start, because all of their families are fixed."""
+    n_blocks = blocks.n_blocks
+    none = np.zeros(n_blocks, dtype=np.int64)
+    return BlockProgress(
+        active=~resting,
+        recent=objectives[None, :-1],
+        n_em=none,
+        curvature=np.zeros((0, n_blocks)),
+        gap=np.where(resting[:-1], 0.0, np.inf),
+        n_calm=none,
+        tol=tol,
+    )
 
 
-def advance_blocks(progress: BlockProgress, objectives: FloatArray, rule: StoppingRule, n_iter: int) -> BlockProgress:
-    """Note the objectives after a step, and let blocks rest that have converged.
+class Move(NamedTuple):
+    """What a step did to each block.
 
-    A block rests when its extrapolated distance from its limit was below a tenth of its share
+    Attributes
+    ----------
+    objectives : float ndarray of shape (n_blocks + 1,)
+        After it, in nats.
+    is_em : bool ndarray of shape (n_blocks + 1,)
+        Where it was an EM step.
+    curvature : float ndarray of shape (n_blocks + 1,)
+        See `BlockProgress`.
+    decrement : float ndarray of shape (n_blocks + 1,)
+        What the next EM step promises to gain, twice: the squared length of the gradient in
+        the metric of the complete-data information, in nats.
+    """
+
+    objectives: FloatArray
+    is_em: BoolArray
+    curvature: FloatArray
+    decrement: FloatArray
+
+
+def describe_move(
+    blocks: Blocks, objectives: FloatArray, is_em: BoolArray, before: Chart | None, after: Chart | None
+) -> Move:
+    """Measure the curvature along a move, and the gradient after it; nothing is known without charts."""
+    unknown = np.full(blocks.n_blocks + 1, np.inf)
+    if before is None or after is None:
+        return Move(objectives, is_em, unknown, unknown)
+    step = after.position - before.position
+    bend = block_sums(blocks, step * (before.gradient - after.gradient))
+    length = block_sums(blocks, step * step * after.metric)
+    curvature = np.divide(bend, length, out=unknown.copy(), where=length > 0)
+    metric = after.metric
+    squares = np.divide(after.gradient**2, metric, out=np.zeros_like(metric), where=metric > 0)
+    return Move(objectives, is_em, curvature, block_sums(blocks, squares))
+
+
+def advance_blocks(
+    progress: BlockProgress, move: Move, rule: StoppingRule, n_iter: int, *, may_rest: bool
+) -> BlockProgress:
+    """Note where each block stands after a step, and let blocks rest that have converged.
+
+    A block rests when its estimated distance from its limit was below a tenth of its share
     of ``tol``, ``tol / n_blocks``, in ten steps in a row. The run itself stops by the
     objective of all blocks together, as it would without any rest.
     """
-    recent = np.vstack([progress.recent, objectives])[-_WINDOW:]
-    n_calm = progress.n_calm.copy()
-    for block in np.flatnonzero(progress.active[:-1]).tolist():
-        gap = aitken_gap(recent[:, block].tolist(), rule.total_weight)
-        n_calm[block] = n_calm[block] + 1 if gap < CAUTION * rule.tol / len(objectives) else 0
-    active = progress.active.copy()
-    if n_iter >= rule.min_iter:
-        active[:-1] &= n_calm < CALM
-    return BlockProgress(active, recent, n_calm, progress.tol)
+    active = progress.active[:-1]
+    recent = np.vstack([progress.recent, move.objectives[:-1]])[-_WINDOW:]
+    n_em = np.where(move.is_em[:-1], progress.n_em + 1, 0)
+    curvature = np.vstack([progress.curvature, move.curvature[:-1]])[-MEMORY:]
+    gap = progress.gap.copy()
+    for block in np.flatnonzero(active).tolist():
+        if n_em[block] >= _WINDOW - 1:
+            gap[block] = aitken_gap(recent[:, block].tolist(), rule.total_weight)
+        else:
+            rounding = ROUNDING * (abs(float(recent[-1, block])) + rule.total_weight)
+            gap[block] = curvature_gap(float(move.decrement[block]), float(curvature[:, block].min()), rounding)
+    n_calm = np.where(gap < CAUTION * rule.tol / max(len(gap), 1), progress.n_calm + 1, 0)
+    still = progress.active.copy()
+    if may_rest and n_iter >= rule.min_iter:
+        still[:-1] &= n_calm < CALM
+    return BlockProgress(still, recent, n_em, curvature, gap, n_calm, progress.tol)
+
+
+def rest_blocks(progress: BlockProgress, resting: BoolArray) -> BlockProgress:
+    """Let blocks rest for good, whose distance from their limit is then of no interest."""
+    resting = resting & np.append(np.ones(len(progress.gap), dtype=bool), False)
+    return progress._replace(active=progress.active & ~resting, gap=np.where(resting[:-1], 0.0, progress.gap))
+
+
+def wake_blocks(progress: BlockProgress, moved: BoolArray, objectives: FloatArray) -> BlockProgress:
+    """Let blocks climb again that something else than a step has moved; what was known of them is void."""
+    moved = moved[:-1]
+    recent = progress.recent.copy()
+    recent[:, moved] = objectives[:-1][moved]
+    return progress._replace(
+        active=progress.active | np.append(moved, False),
+        recent=recent,
+        n_em=np.where(moved, 0, progress.n_em),
+        curvature=np.where(moved, np.inf, progress.curvature),
+        gap=np.where(moved, np.inf, progress.gap),
+        n_calm=np.where(moved, 0, progress.n_calm),
+    )
+
+
+def curvature_gap(decrement: float, curvature: float, rounding: float = 0.0) -> float:
+    """Bound how far a block's objective is from its limit.
+
+    In coordinates in which the complete-data information is the identity, the observed one
+    has eigenvalues m, of which 1 - m are EM's rates of convergence. Near the limit the
+    distance is the sum of g^2 / (2 m) over the gradient's components g, at most the sum
+    of g^2 over twice the smallest m; the smallest that the last moves have met is taken.
+
+    Parameters
+    ----------
+    decrement : float
+        The sum of g^2, in nats.
+    curvature : float
+        The smallest m; infinite where none is known.
+    rounding : float
+        A decrement up to this is nothing.
+
+    Returns
+    -------
+    float
+        In nats; infinite where the objective is not concave along a move.
+    """
+    if decrement <= rounding:
+        return 0.0
+    if not 0 < curvature < np.inf:
+        return np.inf
+    return decrement / (2 * min(curvature, 1.0))
+
+
+def steps_left(progress: BlockProgress, tol: float, total_weight: float) -> FloatArray:
+    """Predict how many more steps plain EM would need in each block until its gap is below its share of ``tol``.
+
+    Returns
+    -------
+    float ndarray of shape (n_blocks + 1,)
+        Infinite while nothing can be said; 0 for the families outside.
+    """
+    share = max(tol / max(len(progress.gap), 1), np.finfo(float).tiny)
+    left = np.full(len(progress.gap) + 1, np.inf)
+    left[-1] = 0.0
+    for block, objectives in enumerate(progress.recent.T.tolist()):
+        gap = aitken_gap(objectives, total_weight)
+        if gap <= share:
+            left[block] = 0.0
+        elif np.isfinite(gap):
+            ratio = (objectives[2] - objectives[1]) / (objectives[1] - objectives[0])
+            left[block] = np.log(share / gap) / np.log(ratio)
+    return left

@@ -7,14 +7,17 @@ import time
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from pgmpy_em_ext.acceleration._base import Accelerator
 from pgmpy_em_ext.blocks import BlockProgress
-from pgmpy_em_ext.em import Progress
 from pgmpy_em_ext.monitor import has_fallen
 from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.types import Evidence, FloatArray
+from pgmpy_em_ext.race import Race
+from pgmpy_em_ext.run import Progress
+from pgmpy_em_ext.types import Evidence
 
 SECONDS_BETWEEN_SAVES = 10.0
 
@@ -31,27 +34,49 @@ def fingerprint(network: Network, evidence: Evidence, arrays: Iterable[np.ndarra
 def _pack(run: int, progress: Progress) -> dict[str, np.ndarray]:
     """Name the arrays that hold one run's progress."""
     content = {
-        f"parameters_{run}": progress.parameters,
-        f"history_{run}": np.array(progress.history),
-        f"change_{run}": np.array(progress.largest_change),
+        f"{run}.parameters": progress.parameters,
+        f"{run}.history": np.array(progress.history),
+        f"{run}.gaps": np.array(progress.gaps),
+        f"{run}.change": np.array(progress.largest_change),
+        f"{run}.n_e_steps": np.array(progress.n_e_steps),
+        f"{run}.n_resumptions": np.array(progress.n_resumptions),
     }
-    if progress.blocks is not None:
-        content |= {f"blocks_{name}_{run}": np.asarray(array) for name, array in progress.blocks._asdict().items()}
+    content |= _pack_fields(f"{run}.blocks.", progress.blocks) | _pack_fields(f"{run}.memory.", progress.memory)
     if progress.zero is not None:
-        content[f"zero_{run}"] = progress.zero
+        content[f"{run}.zero"] = progress.zero
     return content
 
 
-def _unpack(content: dict[str, np.ndarray], run: int) -> Progress:
+def _pack_fields(prefix: str, fields: Any) -> dict[str, np.ndarray]:
+    """Name the arrays of a `NamedTuple`; one array for a tuple of arrays, whose name ends with []."""
+    names = getattr(fields, "_fields", ())
+    return {
+        f"{prefix}{name}[]" if isinstance(value, tuple) else f"{prefix}{name}": np.array(value)
+        for name, value in zip(names, fields or (), strict=True)
+    }
+
+
+def _unpack_fields(content: dict[str, np.ndarray], prefix: str) -> dict[str, Any]:
+    """Undo `_pack_fields`."""
+    found = {name.removeprefix(prefix): array for name, array in content.items() if name.startswith(prefix)}
+    return {name.removesuffix("[]"): tuple(array) if name.endswith("[]") else array for name, array in found.items()}
+
+
+def _unpack(content: dict[str, np.ndarray], run: int, accelerator: Accelerator) -> Progress:
     """Read one run's progress."""
-    history = tuple(content[f"history_{run}"].tolist())
-    names = [f"blocks_{name}_{run}" for name in BlockProgress._fields]
-    blocks = None
-    if names[0] in content:
-        active, recent, n_calm, tol = (content[name] for name in names)
-        blocks = BlockProgress(active, recent, n_calm, float(tol))
-    change, zero = float(content[f"change_{run}"]), content.get(f"zero_{run}")
-    return Progress(content[f"parameters_{run}"], history, change, blocks, zero)
+    blocks = _unpack_fields(content, f"{run}.blocks.")
+    blocks["tol"] = float(blocks["tol"])
+    return Progress(
+        parameters=content[f"{run}.parameters"],
+        history=tuple(content[f"{run}.history"].tolist()),
+        gaps=tuple(content[f"{run}.gaps"].tolist()),
+        largest_change=float(content[f"{run}.change"]),
+        n_e_steps=int(content[f"{run}.n_e_steps"]),
+        blocks=BlockProgress(**blocks),
+        zero=content.get(f"{run}.zero"),
+        n_resumptions=int(content[f"{run}.n_resumptions"]),
+        memory=accelerator.recall(_unpack_fields(content, f"{run}.memory.")),
+    )
 
 
 class Checkpoint:
@@ -63,6 +88,8 @@ class Checkpoint:
         Written anew under another name and then moved, so that it is never half a file.
     key : str
         The `fingerprint` of the fit.
+    accelerator : Accelerator
+        The method whose memory the file keeps.
 
     Raises
     ------
@@ -70,15 +97,19 @@ class Checkpoint:
         The file exists and belongs to another fit, or is no checkpoint.
     """
 
-    def __init__(self, path: str | os.PathLike, key: str) -> None:
+    def __init__(self, path: str | os.PathLike, key: str, accelerator: Accelerator) -> None:
         self.path = Path(path)
         self.key = key
+        self.accelerator = accelerator
         self._lock = threading.Lock()
         self._saved_at = time.monotonic()
         self._fallen: set[int] = set()
-        self._progress = self._read() if self.path.exists() else {}
+        self._progress: dict[int, Progress] = {}
+        self.race: Race | None = None
+        if self.path.exists():
+            self._read()
 
-    def _read(self) -> dict[int, Progress]:
+    def _read(self) -> None:
         try:
             with self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 content = dict(arrays)
@@ -91,11 +122,20 @@ class Checkpoint:
                 f"checkpoint {str(self.path)!r} belongs to another fit: other data, another model or other settings. "
                 "Delete it, or give another path."
             )
-        return {int(run): _unpack(content, int(run)) for run in content["runs"]}
+        self._progress = {int(run): _unpack(content, int(run), self.accelerator) for run in content["runs"]}
+        race = _unpack_fields(content, "race.")
+        if race:
+            self.race = Race(race["racing"], race["contested"], int(race["n_steps"]), bool(race["has_readmitted"]))
 
-    def resume(self, run: int, start: FloatArray) -> Progress:
-        """Give a run's saved progress, or its start."""
-        return self._progress.get(run, Progress(start))
+    def resume(self, run: int) -> Progress | None:
+        """Give a run's saved progress, if there is any."""
+        return self._progress.get(run)
+
+    def record_race(self, race: Race) -> None:
+        """Note which runs go on, and write the file."""
+        with self._lock:
+            self.race = race
+            self._write()
 
     def record(self, run: int, progress: Progress) -> None:
         """Note a run's progress, and write the file now and then.
@@ -107,7 +147,7 @@ class Checkpoint:
             self._fallen.add(run)
             return
         with self._lock:
-            self._progress[run] = progress._replace(history=tuple(progress.history))
+            self._progress[run] = progress._replace(history=tuple(progress.history), gaps=tuple(progress.gaps))
             if time.monotonic() - self._saved_at >= SECONDS_BETWEEN_SAVES:
                 self._write()
 
@@ -118,6 +158,7 @@ class Checkpoint:
 
     def _write(self) -> None:
         content: dict[str, np.ndarray] = {"key": np.array(self.key), "runs": np.array(sorted(self._progress))}
+        content |= _pack_fields("race.", self.race)
         for run, progress in self._progress.items():
             content.update(_pack(run, progress))
         unfinished = self.path.with_name(self.path.name + ".part")

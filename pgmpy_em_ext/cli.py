@@ -394,6 +394,7 @@ def _summary(estimator: "WeightedEM") -> list[tuple[str, str]]:
         ("runs", _runs(estimator)),
         ("iterations", f"{estimator.n_iter_:,}"),
         ("converged", ended),
+        ("still to gain", f"about {estimator.gap_:.2g} nats"),
         ("log-likelihood", f"{estimator.log_likelihood_:.6f}"),
         ("free parameters", f"{estimator.n_parameters_:,}"),
         ("AIC", f"{estimator.aic_:.6f}"),
@@ -409,10 +410,11 @@ def _summary(estimator: "WeightedEM") -> list[tuple[str, str]]:
 
 
 def _runs(estimator: "WeightedEM") -> str:
-    """Count the runs, and those that converged where not all did."""
-    n_converged = sum(record.status == "converged" for record in estimator.restarts_)
+    """Count the runs, those that were dropped on the way, and those that found the best."""
     n_runs = len(estimator.restarts_)
-    return f"{n_runs:,}" if n_converged in (0, n_runs) or n_runs == 1 else f"{n_runs:,} ({n_converged:,} converged)"
+    n_dropped = sum(record.status == "dropped" for record in estimator.restarts_)
+    told = f" ({n_dropped:,} dropped on the way, the best reached by {estimator.replicated_:,})"
+    return f"{n_runs:,}" + told * (n_runs > 1)
 
 
 def _unidentified(estimator: "WeightedEM") -> str:

@@ -31,3 +31,7 @@ class ImpossibleEvidenceError(ValueError):
 
 class MemoryBudgetError(ValueError):
     """Exact inference would need more memory than the engine's budget."""
+
+
+class NotReplicatedWarning(UserWarning):
+    """Of several runs only one has found the best maximum, so that a higher one may have been missed."""

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pgmpy_em_ext.em import EMState, Problem, RunResult, init
+from pgmpy_em_ext.em import EMState, Problem, init
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import distinct_rows
 from pgmpy_em_ext.prepare import Prepared
+from pgmpy_em_ext.restarts import Best
 from pgmpy_em_ext.types import MISSING
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class UnidentifiedRow(NamedTuple):
     parents: dict[Hashable, Hashable]
 
 
-def make_uniform(problem: Problem, network: Network, best: RunResult) -> tuple[EMState, list[UnidentifiedRow]]:
+def make_uniform(problem: Problem, network: Network, best: Best) -> tuple[EMState, list[UnidentifiedRow]]:
     """Make the columns that nothing is known of uniform, where that changes no row's probability.
 
     A column can be without data because the start's zeros, not the data, keep every
@@ -94,7 +95,7 @@ def make_uniform(problem: Problem, network: Network, best: RunResult) -> tuple[E
         for node in np.unique(network.family_of_column[columns]).tolist()
         for parents in network.parent_states(node, columns[network.family_of_column[columns] == node] - starts[node])
     ]
-    if best.n_iter == 0:  # no M-step was made: the start is returned as it is
+    if len(best.history) == 1:  # no M-step was made: the start is returned as it is
         return state, rows
     opened = np.where(unknown[network.column_of_cell], network.uniform, state.parameters)
     reached = unknown & ~family.without_data(init(problem, opened).statistics.counts)

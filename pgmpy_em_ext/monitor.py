@@ -39,6 +39,8 @@ class StoppingRule(NamedTuple):
         Whether no cell is missing, so that one step reaches the maximum.
     total_weight : float
         In records; it scales what is taken for rounding.
+    probes_saddles : bool
+        Whether to look, at the end of a run, if it is a saddle point.
     """
 
     tol: float
@@ -48,6 +50,7 @@ class StoppingRule(NamedTuple):
     deadline: float | None
     one_step: bool = False
     total_weight: float = 0.0
+    probes_saddles: bool = False
 
 
 def aitken_gap(history: Sequence[float], total_weight: float = 0.0) -> float:
@@ -94,7 +97,9 @@ def aitken_gap(history: Sequence[float], total_weight: float = 0.0) -> float:
     return gain * ratio / (1 - ratio)
 
 
-def stop_reason(rule: StoppingRule, history: Sequence[float], largest_change: float) -> str | None:
+def stop_reason(
+    rule: StoppingRule, history: Sequence[float], gaps: Sequence[float], largest_change: float
+) -> str | None:
     """Say why a run ends here, or None to go on.
 
     Parameters
@@ -103,6 +108,8 @@ def stop_reason(rule: StoppingRule, history: Sequence[float], largest_change: fl
         When to stop.
     history : sequence of float
         The objective after each step, the start included.
+    gaps : sequence of float
+        The estimated distance of each from the limit, in nats.
     largest_change : float
         Of any parameter in the last step.
 
@@ -111,7 +118,7 @@ def stop_reason(rule: StoppingRule, history: Sequence[float], largest_change: fl
     {"converged", "max_iter", "max_time", None}
     """
     n_iter = len(history) - 1
-    if n_iter > 0 and (_met_atol(rule, largest_change) or _met_tol(rule, history)):
+    if n_iter > 0 and (_met_atol(rule, largest_change) or _met_tol(rule, gaps)):
         return "converged"
     if n_iter >= rule.max_iter:
         return "converged" if rule.one_step and n_iter > 0 else "max_iter"
@@ -124,16 +131,13 @@ def _met_atol(rule: StoppingRule, largest_change: float) -> bool:
     return rule.atol is not None and largest_change <= rule.atol
 
 
-def _met_tol(rule: StoppingRule, history: Sequence[float]) -> bool:
-    n_iter = len(history) - 1
+def _met_tol(rule: StoppingRule, gaps: Sequence[float]) -> bool:
+    n_iter = len(gaps) - 1
     if rule.tol == 0:
         return False
     if rule.one_step:
         return True
-    if n_iter < max(rule.min_iter, PATIENCE):
-        return False
-    ends = range(len(history) - PATIENCE + 1, len(history) + 1)
-    return all(aitken_gap(history[max(end - 3, 0) : end], rule.total_weight) < rule.tol for end in ends)
+    return n_iter >= max(rule.min_iter, PATIENCE) and max(gaps[-PATIENCE:]) < rule.tol
 
 
 def has_fallen(history: Sequence[float], total_weight: float = 0.0) -> bool:

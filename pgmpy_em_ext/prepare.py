@@ -9,7 +9,7 @@ from pgmpy.factors.discrete import TabularCPD
 
 from pgmpy_em_ext.cpd_family.categorical import Categorical, read_cpd
 from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, number_rows, read_table
-from pgmpy_em_ext.initializer import GivenStart, RandomStart, StartContext, check_parameters
+from pgmpy_em_ext.initializer import GivenStart, NearUniformStart, RandomStart, StartContext, check_parameters
 from pgmpy_em_ext.network import Network, build_network
 from pgmpy_em_ext.prior import Prior
 from pgmpy_em_ext.reduction import Reduction, observed_whole, reduce_rows, to_evidence
@@ -22,7 +22,7 @@ from pgmpy_em_ext.types import Evidence, FloatArray
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_RESTARTS_WITH_LATENTS = 10
+DEFAULT_RESTARTS_WITH_LATENTS = 16
 
 
 class Prepared(NamedTuple):
@@ -148,10 +148,11 @@ def make_starts(prepared: Prepared, seed: int | None, n_init: int | None) -> lis
     """Make the starting parameters of all runs.
 
     The first run starts as the strategy says. Further ones do where it is random, else
-    they start from a random draw. Fixed CPDs are the same in all.
+    they start from a random draw; with the default strategy every other one starts near the
+    uniform. Fixed CPDs are the same in all.
     """
-    network = prepared.network
-    strategy = prepared.settings.strategy or _given_start(network, prepared.settings.init_cpds)
+    network, settings = prepared.network, prepared.settings
+    strategy = settings.strategy or _given_start(network, settings.init_cpds)
     codes = prepared.evidence.codes
     unseen = [node for node in range(network.n_nodes) if not observed_whole(network, node, codes).any()]
     context = StartContext(
@@ -167,10 +168,12 @@ def make_starts(prepared: Prepared, seed: int | None, n_init: int | None) -> lis
     starts = []
     for number, run_seed in enumerate(run_seeds(seed, n_init or default)):
         chosen = strategy if number == 0 or is_random else RandomStart()
+        if settings.mixes_starts and is_random and number % 2:
+            chosen = NearUniformStart()
         parameters = check_parameters(network, chosen.start(context._replace(seed=run_seed)), type(chosen).__name__)
         for node, block in prepared.fixed_blocks.items():
             network.block(parameters, node)[...] = block
-        starts.append(Start(run_seed, parameters))
+        starts.append(Start(run_seed, chosen.get_class_tag("name") or "init_cpds", parameters))
     return starts
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from pgmpy_em_ext.em import RunResult
 from pgmpy_em_ext.restarts import Callback, Iteration
+from pgmpy_em_ext.run import RunResult
 
 
 class ProgressBar:

@@ -11,14 +11,12 @@ from pgmpy.parameter_estimator import DiscreteBayesianEstimator, DiscreteMLE
 from pgmpy_em_ext import e_step as e_step_package
 from pgmpy_em_ext import initializer as initializer_module
 from pgmpy_em_ext import prior as prior_module
+from pgmpy_em_ext.acceleration import ACCELERATIONS, Accelerator, PlainEM
 from pgmpy_em_ext.checks import check_integer, check_n_jobs, check_number
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.initializer import AvailableCaseStart, Initializer
 from pgmpy_em_ext.prior import K2, BDeu, Dirichlet, Prior
 from pgmpy_em_ext.registry import lookup
-
-ACCELERATIONS = ("auto", None)
-"""``"auto"`` leaves the choice to us; None is plain EM. Both are plain EM so far."""
 
 
 class Settings(NamedTuple):
@@ -28,10 +26,15 @@ class Settings(NamedTuple):
     ----------
     engine : EStep
         Computes expected statistics.
+    accelerator : Accelerator
+        Where the next E-step is made.
     prior : Prior or None
         None is maximum likelihood.
     strategy : Initializer or None
         Where to start; None where CPDs are given.
+    mixes_starts : bool
+        Whether every other random start is near the uniform: nothing was said of where to
+        start.
     init_cpds, fixed_cpds : dict
         `TabularCPD`s by variable.
     fixed_names : tuple
@@ -39,8 +42,10 @@ class Settings(NamedTuple):
     """
 
     engine: EStep
+    accelerator: Accelerator
     prior: Prior | None
     strategy: Initializer | None
+    mixes_starts: bool
     init_cpds: dict[Hashable, TabularCPD]
     fixed_cpds: dict[Hashable, TabularCPD]
     fixed_names: tuple[Hashable, ...]
@@ -62,20 +67,39 @@ def check_settings(estimator: Any) -> Settings:
     check_integer("batch_size", estimator.batch_size, low=1)
     check_integer("seed", estimator.seed, low=0, optional=True)
     check_n_jobs(estimator.n_jobs)
-    if estimator.acceleration not in ACCELERATIONS:
+    if not _is_known(estimator.acceleration):
         raise ValueError(f"acceleration must be one of {list(ACCELERATIONS)}. Got: {estimator.acceleration!r}.")
     if estimator.callback is not None and not isinstance(estimator.callback, Callable):  # type: ignore[arg-type]
         raise TypeError(f"callback must be callable, or None. Got: {type(estimator.callback).__name__}.")
     _check_checkpoint(estimator)
     strategy, init_cpds = _read_init(estimator.init_cpds)
     fixed_cpds, fixed_names = _read_fixed(estimator.fixed_cpds)
+    engine = lookup(estimator.e_step, EStep, e_step_package, "e_step")
     return Settings(
-        engine=lookup(estimator.e_step, EStep, e_step_package, "e_step"),
+        engine=engine,
+        accelerator=_choose_accelerator(estimator.acceleration, engine),
         prior=_read_prior(estimator.prior, estimator.m_step_estimator),
         strategy=strategy,
+        mixes_starts=estimator.init_cpds is None,
         init_cpds=init_cpds,
         fixed_cpds=fixed_cpds,
         fixed_names=fixed_names,
+    )
+
+
+def _is_known(acceleration: Any) -> bool:
+    return acceleration is None or (isinstance(acceleration, str) and acceleration in ACCELERATIONS)
+
+
+def _choose_accelerator(acceleration: str | None, engine: EStep) -> Accelerator:
+    """Take the method by its name; a noisy objective, which tells nothing of a single step, is not accelerated."""
+    if engine.get_tag("exact"):
+        return ACCELERATIONS[acceleration]
+    if acceleration in ("auto", None):
+        return PlainEM()
+    raise ValueError(
+        f"acceleration={acceleration!r} needs an exact e_step, whose objective can be compared from step to step. "
+        f"Got: {type(engine).__name__}. Use acceleration='auto' or None."
     )
 
 

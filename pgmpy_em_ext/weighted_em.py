@@ -20,8 +20,9 @@ from pgmpy_em_ext.checks import check_integer
 from pgmpy_em_ext.cpd_family.categorical import write_cpd
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.exact import ExactEStep
-from pgmpy_em_ext.em import EMState, Problem, RunResult
+from pgmpy_em_ext.em import EMState, Problem
 from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, number_rows, read_table
+from pgmpy_em_ext.exceptions import NotReplicatedWarning
 from pgmpy_em_ext.finish import UnidentifiedRow, make_uniform, summarize
 from pgmpy_em_ext.initializer import Initializer
 from pgmpy_em_ext.monitor import MIN_STEPS_WITH_LATENTS, StoppingRule
@@ -29,8 +30,9 @@ from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.prepare import Prepared, make_starts, prepare, read_parameters
 from pgmpy_em_ext.prior import Prior
 from pgmpy_em_ext.progress import ProgressBar
+from pgmpy_em_ext.race import SURVIVORS
 from pgmpy_em_ext.reduction import reduce_rows, to_evidence
-from pgmpy_em_ext.restarts import Iteration, Restart, Start, best_of
+from pgmpy_em_ext.restarts import Best, Iteration, Restart, Start, best_of
 from pgmpy_em_ext.saddle import symmetric_nodes
 from pgmpy_em_ext.settings import check_settings
 from pgmpy_em_ext.types import MISSING, EncodedData, FloatArray
@@ -114,13 +116,26 @@ class WeightedEM(DiscreteParameterEstimator):
     history_ : list of float
         The objective at the start and after each step.
     n_iter_ : int
-        Steps of the best run.
+        Steps of the best run. A step costs one E-step, plain or accelerated; one more where
+        the blocks of several runs were put together.
+    n_e_steps_ : int
+        All E-steps of all runs, refused ones and looks beyond a run's end included.
+    gap_ : float
+        Estimated distance of ``objective_`` from the maximum nearby, in nats; infinite where
+        the runs were too short to tell.
+    rate_ : float
+        EM's estimated rate of convergence: what part of the distance a plain step leaves,
+        0 to 1.
     converged_ : bool
         Whether it met ``tol`` or ``atol``.
     status_ : {"converged", "max_iter", "max_time", "callback"}
         Why it ended.
     restarts_ : list of Restart
-        A record a run: ``seed``, ``objective``, ``log_likelihood``, ``n_iter``, ``status``.
+        A record a run: ``seed``, ``start``, ``objective``, ``log_likelihood``, ``n_iter``,
+        ``n_e_steps``, ``status``.
+    replicated_ : int
+        In how many of the runs that were carried to the end the maximum was found, within 0.1
+        nats; in the block of families where they were fewest.
     n_parameters_ : int
         Free parameters.
     aic_, bic_ : float
@@ -241,8 +256,10 @@ class WeightedEM(DiscreteParameterEstimator):
         -----
         ConvergenceWarning
             The best run ended without meeting ``tol`` or ``atol``.
+        NotReplicatedWarning
+            Of several runs only one has found the best maximum.
         UserWarning
-            A start is a saddle point; or the objective fell.
+            The fit ended on a saddle point; or the objective fell.
         """
         deadline = None if self.max_time is None else time.monotonic() + self.max_time
         prepared = prepare(self, model, data, sample_weight)
@@ -250,11 +267,11 @@ class WeightedEM(DiscreteParameterEstimator):
         engine = self._with_threads(prepared.settings.engine, len(starts))
         plan = engine.prepare(prepared.network, prepared.evidence)
         problem = Problem(engine, plan, prepared.family)
-        self._warn_of_saddles(prepared, starts)
         best, restarts = self._run(problem, prepared, starts, deadline)
         state, unidentified = make_uniform(problem, prepared.network, best)
         self._store(prepared, problem, best, restarts, state, unidentified)
-        self._warn_of_the_end(best, restarts, len(starts))
+        self._warn_of_saddles(prepared, starts, state)
+        self._warn_of_the_end(best, self.restarts_)
         return self
 
     @classmethod
@@ -307,7 +324,7 @@ class WeightedEM(DiscreteParameterEstimator):
 
     def _run(
         self, problem: Problem, prepared: Prepared, starts: list[Start], deadline: float | None
-    ) -> tuple[RunResult, list[Restart]]:
+    ) -> tuple[Best, dict[int, Restart]]:
         """Run EM from all starts, with progress bar and checkpoint."""
         rule = StoppingRule(
             tol=self.tol,
@@ -317,30 +334,50 @@ class WeightedEM(DiscreteParameterEstimator):
             deadline=deadline,
             one_step=not (prepared.evidence.codes == MISSING).any(),
             total_weight=prepared.total_weight,
+            probes_saddles=prepared.has_hidden and problem.is_exact,
         )
         checkpoint = None
         if self.checkpoint is not None:
             arrays = [prepared.family.pseudo_counts, prepared.family.fixed, *(start.parameters for start in starts)]
-            key = fingerprint(prepared.network, prepared.evidence, arrays, repr(prepared.settings.engine))
-            checkpoint = Checkpoint(self.checkpoint, key)
+            key = fingerprint(
+                prepared.network, prepared.evidence, arrays, f"{prepared.settings.engine!r} {self.acceleration}"
+            )
+            checkpoint = Checkpoint(self.checkpoint, key, prepared.settings.accelerator)
         shown = self.show_progress and config.SHOW_PROGRESS
         with ProgressBar(len(starts), self.max_iter, self.callback, shown) as bar:
-            return best_of(problem, starts, rule, self.n_jobs, bar.callback, bar.on_finish, checkpoint)
+            return best_of(
+                problem,
+                starts,
+                rule,
+                prepared.settings.accelerator,
+                self.n_jobs,
+                bar.callback,
+                bar.on_finish,
+                checkpoint,
+            )
 
-    def _warn_of_saddles(self, prepared: Prepared, starts: list[Start]) -> None:
-        found = {
-            node for start in starts for node in symmetric_nodes(prepared.network, start.parameters, prepared.unlinked)
-        }
-        if found:
-            names = [prepared.network.names[node] for node in sorted(found)]
+    def _warn_of_saddles(self, prepared: Prepared, starts: list[Start], state: EMState) -> None:
+        """Warn of a symmetric start that was not left; a run that has converged has looked beyond it."""
+        if self.converged_ and prepared.settings.engine.get_tag("exact"):
+            return
+        ended, begun = (
+            {
+                node
+                for parameters in vectors
+                for node in symmetric_nodes(prepared.network, parameters, prepared.unlinked)
+            }
+            for vectors in ([state.parameters.round(9)], [start.parameters for start in starts])
+        )
+        if ended & begun:
+            names = [prepared.network.names[node] for node in sorted(ended & begun)]
             warnings.warn(
-                f"the start is a saddle point: it is symmetric in states of the latent {names}, and EM never tells "
-                "such states apart. Use init_cpds='random', or give CPDs that differ between the states.",
+                f"the fit has ended on a saddle point: it is symmetric in states of the latent {names}, and EM never "
+                "tells such states apart. Use init_cpds='random', or give CPDs that differ between the states.",
                 UserWarning,
                 stacklevel=3,
             )
 
-    def _warn_of_the_end(self, best: RunResult, restarts: list[Restart], n_starts: int) -> None:
+    def _warn_of_the_end(self, best: Best, restarts: list[Restart]) -> None:
         fallen = [(number, record.fell_at) for number, record in enumerate(restarts) if record.fell_at is not None]
         if fallen:
             warnings.warn(
@@ -349,14 +386,22 @@ class WeightedEM(DiscreteParameterEstimator):
                 UserWarning,
                 stacklevel=3,
             )
-        if best.status == "max_iter":
+        if self.status_ == "max_iter":
             warnings.warn(
                 f"EM did not converge within max_iter={self.max_iter} steps: raise max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
+        if self.converged_ and best.contested and best.replicated < SURVIVORS:
+            warnings.warn(
+                f"not replicated: of {len(restarts)} runs only one reached the best objective, "
+                f"{best.state.objective:.2f}, so that a higher maximum may have been missed. Raise n_init, or give a "
+                "prior or CPDs to start from.",
+                NotReplicatedWarning,
+                stacklevel=3,
+            )
         n_unfinished = sum(record.status == "max_iter" for record in restarts)
-        if n_unfinished and best.status == "converged":
+        if n_unfinished and self.converged_:
             logger.warning(
                 "%d of %d runs ended by max_iter=%d before they converged; the best of all did converge.",
                 n_unfinished,
@@ -364,12 +409,12 @@ class WeightedEM(DiscreteParameterEstimator):
                 self.max_iter,
             )
         n_cut = sum(record.status == "max_time" for record in restarts)
-        n_skipped = n_starts - len(restarts)
+        n_starts = len(restarts) + best.n_skipped
         by_callback = any(record.status == "callback" for record in restarts)
-        if n_cut or (n_skipped and not by_callback):
+        if n_cut or (best.n_skipped and not by_callback):
             warnings.warn(
                 f"max_time={self.max_time} seconds have passed: of {n_starts} runs {n_cut} were cut short and "
-                f"{n_skipped} not begun. The best so far is returned. Raise max_time, tol or n_jobs.",
+                f"{best.n_skipped} not begun. The best so far is returned. Raise max_time, tol or n_jobs.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -378,8 +423,8 @@ class WeightedEM(DiscreteParameterEstimator):
         self,
         prepared: Prepared,
         problem: Problem,
-        best: RunResult,
-        restarts: list[Restart],
+        best: Best,
+        restarts: dict[int, Restart],
         state: EMState,
         unidentified: list[UnidentifiedRow],
     ) -> None:
@@ -389,10 +434,14 @@ class WeightedEM(DiscreteParameterEstimator):
         self.log_prior_ = state.log_prior
         self.objective_ = state.objective
         self.history_ = list(best.history)
-        self.n_iter_ = best.n_iter
-        self.status_ = best.status
-        self.converged_ = best.status == "converged"
-        self.restarts_ = restarts
+        self.n_iter_ = len(best.history) - 1
+        self.n_e_steps_ = sum(record.n_e_steps for record in restarts.values())
+        self.gap_ = best.gap
+        self.rate_ = best.rate
+        self.status_ = restarts[best.number].status
+        self.converged_ = self.status_ == "converged"
+        self.restarts_ = list(restarts.values())
+        self.replicated_ = best.replicated
         self.n_parameters_ = prepared.family.n_free
         self.aic_ = 2 * self.n_parameters_ - 2 * self.log_likelihood_
         self.bic_ = float(np.log(prepared.total_weight)) * self.n_parameters_ - 2 * self.log_likelihood_

@@ -21,7 +21,7 @@ def fitted(case, **settings):
     model = to_pgmpy(case.network, case.parameters)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # max_iter=0
-        warnings.filterwarnings("ignore", "the start is a saddle point")  # a column may be missing throughout
+        warnings.filterwarnings("ignore", "the fit has ended on a saddle point")  # a column may be missing throughout
         return WeightedEM(init_cpds="model", max_iter=0, **settings).fit(model, to_frame(case.network, case.codes))
 
 

@@ -1,4 +1,5 @@
 import gzip
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -154,7 +155,8 @@ class TestFit:
         rows.drop(columns="Flu").to_csv(data, sep="\t", index=False)
         arguments = ["fit", "--network", network, "--data", data, "--output", tmp_path / "f.xdsl"]
         result = succeed(*arguments, "--latent", "Flu=2", "--restarts", 3, "--prior", "K2")
-        assert summary(result)["runs"].strip() == "3"
+        assert summary(result)["runs"].strip() == "3 (1 dropped on the way, the best reached by 2)"
+        assert re.fullmatch(r"about [0-9.e-]+ nats", summary(result)["still to gain"].strip())
         assert read_network(tmp_path / "f.xdsl").get_cpds("Flu").state_names["Flu"] == ["1", "2"]
         assert succeed(*arguments, "--latent", "Flu", "--prior", "K2", "--quiet").stdout == ""
         succeed(*arguments, "--latent", "Flu=3", "--prior", "K2", "--restarts", 1)  # outranks the file's two states

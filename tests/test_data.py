@@ -178,7 +178,7 @@ class TestLatents:
     def test_two_states_by_default(self):
         found = fit(self.data, self.model)
         assert found.state_names_["H"] == [0, 1]
-        assert len(found.restarts_) == 10
+        assert len(found.restarts_) == 16
 
     def test_cardinality(self):
         found = fit(self.data, self.model, latent_card={"H": 3}, n_init=2)

@@ -311,7 +311,7 @@ class TestNames:
     def test_strategy(self):
         refuse(
             r"init_cpds 'guess' is unknown. Known: \['available_case', 'complete_case', 'marginal_mode', 'model', "
-            r"'nearest_neighbor', 'prior', 'random', 'uniform'\]",
+            r"'near_uniform', 'nearest_neighbor', 'prior', 'random', 'uniform'\]",
             init_cpds="guess",
         )
 
@@ -332,7 +332,7 @@ class TestNames:
         refuse(r"prior 'jeffreys' is unknown. Known: \['BDeu', 'Dirichlet', 'K2'\]", prior="jeffreys")
 
     def test_acceleration(self):
-        refuse(r"acceleration must be one of \['auto', None\]. Got: 'turbo'", acceleration="turbo")
+        refuse(r"acceleration must be one of \['auto', 'squarem', 'lbfgs', None\]. Got: 'turbo'", acceleration="turbo")
 
 
 class TestPartsOfOnesOwn:

@@ -221,7 +221,7 @@ class TestCandyBags:
 
     def test_trajectory_and_limit(self, fit):
         with pytest.warns(UserWarning, match="max_iter=1000 "):
-            _, estimator = fit(tol=0, max_iter=1000)
+            _, estimator = fit(tol=0, max_iter=1000, acceleration=None)
         assert estimator.n_iter_ == 1000
         computed = {
             0: -2044.260365,

@@ -13,6 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from pgmpy_em_ext import ExactEStep, Iteration, WeightedEM, checkpoint
 from pgmpy_em_ext.restarts import run_seeds
 
+pytestmark = pytest.mark.filterwarnings("ignore::pgmpy_em_ext.exceptions.NotReplicatedWarning")
+
 
 @pytest.fixture
 def model():
@@ -39,9 +41,13 @@ class TestBestOfN:
     def test_the_best_is_kept_and_the_maxima_differ(self, model, data):
         estimator = WeightedEM(latent_card={"H": 3}, seed=0).fit(model, data)
         objectives = [record.objective for record in estimator.restarts_]
-        assert len(objectives) == 10
+        assert len(objectives) == 16
         assert estimator.objective_ == max(objectives) == max(estimator.history_)
         assert max(objectives) - min(objectives) > 1
+        finals = [record.objective for record in estimator.restarts_ if record.status == "converged"]
+        assert len(finals) == 2
+        assert estimator.replicated_ == sum(final > estimator.objective_ - 0.1 for final in finals)
+        assert estimator.n_e_steps_ == sum(record.n_e_steps for record in estimator.restarts_)
 
     def test_a_surrounding_process_backend_is_not_used(self, model, data):
         seen = []
@@ -69,21 +75,36 @@ class TestBestOfN:
         estimator = WeightedEM(seed=0, n_init=2)
         assert bits(estimator.fit(model, data)) == bits(estimator.fit(model, data))
 
-    def test_more_restarts_are_never_worse(self, model, data):
-        best = [WeightedEM(latent_card={"H": 3}, seed=4, n_init=n).fit(model, data) for n in (1, 3, 9)]
-        objectives = [estimator.objective_ for estimator in best]
-        assert objectives == sorted(objectives)
-        assert best[0].restarts_ == best[2].restarts_[:1]
+    def test_more_restarts_are_better_on_the_whole(self, model, data):
+        """Not each time: a run that would have ended higher can be dropped for one that looked better."""
+        means = [
+            np.mean([WeightedEM(latent_card={"H": 3}, seed=s, n_init=n).fit(model, data).objective_ for s in range(10)])
+            for n in (1, 4, 16)
+        ]
+        assert means[0] + 0.5 < means[1]
+        assert means[1] + 0.1 < means[2]
 
-    def test_a_records_seed_repeats_its_run(self, model, data):
+    def test_a_records_seed_and_start_repeat_its_run(self, model, data):
         estimator = WeightedEM(latent_card={"H": 3}, seed=0, n_init=4).fit(model, data)
-        record = estimator.restarts_[3]
-        alone = WeightedEM(latent_card={"H": 3}, seed=record.seed, n_init=1).fit(model, data)
-        assert alone.restarts_ == [record]
+        assert [record.start for record in estimator.restarts_] == ["available_case", "near_uniform"] * 2
+        kept = [record for record in estimator.restarts_ if record.status == "converged"]
+        assert len(kept) == 2
+        for record in kept:
+            settings = {"latent_card": {"H": 3}, "seed": record.seed, "init_cpds": record.start, "n_init": 1}
+            assert WeightedEM(**settings).fit(model, data).restarts_ == [record]
+
+    def test_near_uniform_starts_are_near_the_uniform(self, model, data):
+        distance = {}
+        for start in ("available_case", "near_uniform"):
+            with pytest.warns(ConvergenceWarning):
+                fit = WeightedEM(init_cpds=start, seed=0, n_init=1, max_iter=0).fit(model, data)
+            tables = [cpd.get_values() for cpd in fit.parameters_]
+            distance[start] = np.mean([np.abs(table - 1 / len(table)).mean() for table in tables])
+        assert 0.01 < distance["near_uniform"] < 0.4 * distance["available_case"]
 
     def test_further_starts_of_a_fixed_strategy_are_random(self, model, data):
         observed = DiscreteBayesianNetwork([("A", "B"), ("B", "C")])
-        estimator = WeightedEM(n_init=3, seed=0, init_cpds="uniform").fit(observed, data)
+        estimator = WeightedEM(n_init=2, seed=0, init_cpds="uniform").fit(observed, data)
         first = WeightedEM(init_cpds="uniform").fit(observed, data)
         assert estimator.restarts_[0][1:] == first.restarts_[0][1:]
         for record in estimator.restarts_[1:]:
@@ -98,7 +119,7 @@ class TestBestOfN:
         given = {cpd.variable: cpd for cpd in fitted.parameters_}
         assert len(WeightedEM(init_cpds=given).fit(model, data).restarts_) == 1
         del given["H"]
-        assert len(WeightedEM(init_cpds=given, seed=0).fit(model, data).restarts_) == 10
+        assert len(WeightedEM(init_cpds=given, seed=0).fit(model, data).restarts_) == 16
 
     def test_seeds(self):
         assert run_seeds(5, 3)[0] == 5
@@ -107,15 +128,15 @@ class TestBestOfN:
         assert run_seeds(None, 2) != run_seeds(None, 2)
 
     def test_unfinished_losers_are_logged(self, model, data, caplog):
-        settings = {"latent_card": {"H": 3}, "seed": 0, "n_init": 6}
-        steps = [record.n_iter for record in WeightedEM(**settings).fit(model, data).restarts_]
-        best = WeightedEM(**settings).fit(model, data).n_iter_
-        assert max(steps) > best
+        for seed in range(20):
+            settings = {"latent_card": {"H": 3}, "seed": seed, "n_init": 2}
+            whole = WeightedEM(**settings).fit(model, data)
+            if max(record.n_iter for record in whole.restarts_) > whole.n_iter_:
+                break
         with caplog.at_level("WARNING"):
-            estimator = WeightedEM(max_iter=best, **settings).fit(model, data)
+            estimator = WeightedEM(max_iter=whole.n_iter_, **settings).fit(model, data)
         assert estimator.converged_
-        unfinished = sum(record.status == "max_iter" for record in estimator.restarts_)
-        assert f"{unfinished} of 6 runs ended by max_iter={best} before they converged" in caplog.text
+        assert f"1 of 2 runs ended by max_iter={whole.n_iter_} before they converged" in caplog.text
 
 
 class TestCallback:
@@ -140,8 +161,9 @@ class TestCallback:
         estimator = WeightedEM(
             seed=0, n_init=4, n_jobs=4, tol=0, max_iter=10**6, callback=lambda iteration: iteration.n_iter == 30
         ).fit(model, data)
-        assert {record.status for record in estimator.restarts_} == {"callback"}
+        assert {record.status for record in estimator.restarts_} == {"callback", "dropped"}
         assert max(record.n_iter for record in estimator.restarts_) < 10**6
+        assert estimator.status_ == "callback"
 
     def test_its_errors_end_the_runs_of_other_threads_too(self, model, data):
         last = []
@@ -180,13 +202,13 @@ class TestMaxTime:
         return Clock(monkeypatch)
 
     def test_the_best_so_far_is_returned(self, model, data, clock):
-        message = r"max_time=20 seconds have passed: of 10 runs 1 were cut short and 9 not begun\. The best so far"
+        message = r"max_time=20 seconds have passed: of 16 runs 2 were cut short and 14 not begun\. The best so far"
         with pytest.warns(ConvergenceWarning, match=message):
             estimator = WeightedEM(seed=0, max_time=20, tol=0, callback=lambda _: clock.advance(1)).fit(model, data)
         assert estimator.status_ == "max_time"
-        assert estimator.n_iter_ == 20
-        assert len(estimator.restarts_) == 1
-        assert estimator.objective_ > estimator.history_[0]
+        assert [record.n_iter for record in estimator.restarts_] == [16, 3]
+        assert {record.status for record in estimator.restarts_} == {"max_time"}
+        assert estimator.objective_ == max(record.objective for record in estimator.restarts_)
 
     def test_a_cut_run_is_said_even_when_an_earlier_one_is_best(self, model, data, clock):
         def slow(iteration):
@@ -233,9 +255,10 @@ class TestCheckpoint:
         resumed = []
         again = WeightedEM(callback=resumed.append, checkpoint=path, **settings).fit(model, data)
         assert bits(again) == bits(WeightedEM(**settings).fit(model, data))
-        # A finished run is evaluated once more; the interrupted one goes on from its last step.
-        expected = sum(record.n_iter + 1 for record in again.restarts_) - len(steps) + 1 + stop[0]
-        assert len(resumed) == expected
+        # Nothing is made again but the evaluation of where each run stood.
+        seen = {(iteration.run, iteration.n_iter) for iteration in steps + resumed}
+        assert seen == {(run, n) for run, record in enumerate(again.restarts_) for n in range(record.n_iter + 1)}
+        assert len(steps) + len(resumed) <= len(seen) + len(again.restarts_)
 
     def test_a_finished_fit_is_read_back(self, model, data, tmp_path):
         settings = {"seed": 0, "n_init": 2, "checkpoint": str(tmp_path / "fit.npz")}

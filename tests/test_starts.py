@@ -46,6 +46,7 @@ def test_the_known_strategies():
         "complete_case",
         "marginal_mode",
         "model",
+        "near_uniform",
         "nearest_neighbor",
         "prior",
         "random",
@@ -240,11 +241,13 @@ class TestUnlinked:
         estimator = WeightedEM(init_cpds=start, seed=0).fit(self.model, joined)
         drawn = WeightedEM(init_cpds="random", seed=0, n_init=10).fit(self.model, joined)
         assert estimator.objective_ == pytest.approx(drawn.objective_, abs=0.01)
-        assert len(estimator.restarts_) == 10
+        assert len(estimator.restarts_) == 16
 
-    def test_a_uniform_start_warns(self, joined):
-        with pytest.warns(UserWarning, match=r"saddle point: it is symmetric in states of the latent \['A'\]"):
-            WeightedEM(init_cpds="uniform").fit(self.model, joined)
+    def test_a_uniform_start_is_left(self, joined):
+        estimator = WeightedEM(init_cpds="uniform").fit(self.model, joined)
+        with pytest.warns(ConvergenceWarning):
+            stuck = WeightedEM(init_cpds="uniform", max_iter=20, tol=0, acceleration=None).fit(self.model, joined)
+        assert estimator.objective_ > stuck.objective_ + 100
 
     @pytest.mark.parametrize("start", [None, "marginal_mode", "nearest_neighbor"])
     def test_rows_of_weight_zero_are_deleted(self, joined, start):
@@ -262,13 +265,25 @@ class TestSaddles:
     model = DiscreteBayesianNetwork([("H", "X"), ("H", "Y")], latents={"H"})
     data = pd.DataFrame({"X": [0, 0, 1, 1], "Y": [0, 0, 1, 1]})
 
-    def test_a_uniform_start_warns_and_is_kept(self):
-        with pytest.warns(UserWarning, match=r"saddle point: it is symmetric in states of the latent \['H'\]"):
-            estimator = WeightedEM(init_cpds="uniform").fit(self.model, self.data)
+    def fit_without_convergence(self, start):
+        """EM alone never leaves a symmetric start; a run that has not converged has not looked beyond it."""
+        with pytest.warns(ConvergenceWarning), pytest.warns(UserWarning, match="saddle point") as caught:
+            estimator = WeightedEM(init_cpds=start, max_iter=10, tol=0, acceleration=None).fit(self.model, self.data)
+        assert r"it is symmetric in states of the latent ['H']" in str([warning.message for warning in caught])
+        return estimator
+
+    def test_em_stays_on_a_saddle_point_and_says_so(self):
+        estimator = self.fit_without_convergence("uniform")
         learned = {found.variable: found.get_values() for found in estimator.parameters_}
         np.testing.assert_array_equal(learned["X"][:, 0], learned["X"][:, 1])
+
+    @pytest.mark.parametrize("acceleration", ["auto", "squarem", "lbfgs", None])
+    def test_a_run_that_converges_on_a_saddle_point_leaves_it(self, acceleration):
+        estimator = WeightedEM(init_cpds="uniform", acceleration=acceleration).fit(self.model, self.data)
         better = WeightedEM(seed=0).fit(self.model, self.data)
-        assert better.objective_ > estimator.objective_ + 2
+        assert estimator.converged_
+        assert estimator.objective_ == pytest.approx(better.objective_, abs=1e-3)
+        assert estimator.n_e_steps_ > estimator.n_iter_ + 20
 
     def test_equal_columns_warn_whatever_the_latents_own_distribution(self):
         start = {
@@ -276,8 +291,7 @@ class TestSaddles:
             "X": cpd("X", [[0.3, 0.3], [0.7, 0.7]], "H"),
             "Y": cpd("Y", [[0.1, 0.1], [0.9, 0.9]], "H"),
         }
-        with pytest.warns(UserWarning, match="saddle"):
-            estimator = WeightedEM(init_cpds=start).fit(self.model, self.data)
+        estimator = self.fit_without_convergence(start)
         np.testing.assert_allclose(estimator.parameters_[0].get_values().ravel(), [0.2, 0.8])
 
     def test_one_differing_child_is_no_saddle(self):
@@ -305,8 +319,7 @@ class TestSaddles:
             "X": TabularCPD("X", 2, [[0.3, 0.6, 0.3], [0.7, 0.4, 0.7]], ["H"], [3], {k: states[k] for k in "XH"}),
             "Y": TabularCPD("Y", 2, [[0.1, 0.2, 0.1], [0.9, 0.8, 0.9]], ["H"], [3], {k: states[k] for k in "YH"}),
         }
-        with pytest.warns(UserWarning, match="saddle"):
-            estimator = WeightedEM(init_cpds=start).fit(self.model, self.data)
+        estimator = self.fit_without_convergence(start)
         learned = {found.variable: found.get_values() for found in estimator.parameters_}["X"]
         np.testing.assert_allclose(learned[:, 0], learned[:, 2], atol=1e-12)
 

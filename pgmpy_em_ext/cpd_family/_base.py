@@ -1,12 +1,31 @@
 """The protocol between the EM loop and a family of conditional distributions."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pgmpy_em_ext.types import BoolArray, FloatArray
 
 
+class Chart(NamedTuple):
+    """A point in coordinates in which the objective is smooth up to its boundary.
+
+    Attributes
+    ----------
+    position : float ndarray of shape (n_cells,)
+        The coordinates.
+    gradient : float ndarray of shape (n_cells,)
+        Of the objective; 0 where nothing moves.
+    metric : float ndarray of shape (n_cells,)
+        The complete-data information, which is diagonal in these coordinates, in records. A
+        step of gradient / metric is an EM step, to first order.
+    """
+
+    position: FloatArray
+    gradient: FloatArray
+    metric: FloatArray
+
+
 class CPDFamily(Protocol):
-    """What EM needs to know of the distributions: their M-step and their log prior.
+    """What EM needs to know of the distributions: M-step, log prior, and coordinates to accelerate in.
 
     One object speaks for all nodes of its kind, so that an M-step is one vectorised
     operation.
@@ -30,4 +49,20 @@ class CPDFamily(Protocol):
 
     def fixed_families(self) -> BoolArray:
         """Mark the nodes whose distributions the M-step leaves alone."""
+        ...
+
+    def chart(self, parameters: FloatArray, counts: FloatArray, position: FloatArray | None = None) -> Chart:
+        """Give coordinates, gradient and metric; ``position`` says which coordinates, where several fit."""
+        ...
+
+    def tangent(self, position: FloatArray, vector: FloatArray) -> FloatArray:
+        """Take out of a vector what no movement of the parameters can follow."""
+        ...
+
+    def retract(self, position: FloatArray, target: FloatArray) -> FloatArray:
+        """Turn coordinates that a step has led to into parameters; ``target`` is where EM would go."""
+        ...
+
+    def keep_inside(self, parameters: FloatArray, target: FloatArray) -> FloatArray:
+        """Pull extrapolated parameters towards ``target``, where EM would go, until they are distributions."""
         ...

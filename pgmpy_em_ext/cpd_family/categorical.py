@@ -8,6 +8,7 @@ import numpy as np
 from pgmpy.factors.discrete import TabularCPD
 from pgmpy.utils import compat_fns
 
+from pgmpy_em_ext.cpd_family._base import Chart
 from pgmpy_em_ext.encoding import match_states
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import weighted_bincount
@@ -17,6 +18,13 @@ logger = logging.getLogger(__name__)
 
 SUM_TOLERANCE = 0.01
 """How far a column of a given CPD may be from one: pgmpy's own tolerance, since files round their numbers."""
+
+SHRINK = 0.05
+"""What part of an entry's value after an EM step an accelerated step leaves it at least: entries come near zero
+within a few steps, and none becomes zero, which it would stay."""
+
+NEGLIGIBLE = 1e-100
+"""Entries below this follow EM alone: divisions by their roots would leave the range of floating point."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,63 @@ class Categorical:
     def without_data(self, counts: FloatArray) -> BoolArray:
         """Mark the free columns that neither the data nor the prior says anything about."""
         return (self.network.column_sums(counts + self.pseudo_counts) == 0) & ~self.fixed
+
+    def chart(self, parameters: FloatArray, counts: FloatArray, position: FloatArray | None = None) -> Chart:
+        """Give each column as a point of the unit sphere: the roots of its entries.
+
+        The entries of a column are the squares of coordinates x on a sphere. With T the
+        expected counts plus pseudo counts and S their sum over the column, the gradient is
+        2 (T / x - S x) and the complete-data information 4 S, the same in all directions. An
+        entry that tends to zero is an ordinary maximum there, not a limit at infinity as in
+        logits.
+
+        Parameters
+        ----------
+        parameters : float ndarray of shape (n_cells,)
+            The entries.
+        counts : float ndarray of shape (n_cells,)
+            Expected counts under them, in records.
+        position : float ndarray of shape (n_cells,), optional
+            Coordinates that led to these parameters, whose signs to keep: a step may cross
+            zero.
+        """
+        of_cell = self.network.column_of_cell
+        total = counts + self.pseudo_counts
+        sums = self.network.column_sums(total)[of_cell]
+        moves = (parameters > NEGLIGIBLE) & ~self.fixed[of_cell]
+        root = np.sqrt(parameters)
+        position = root if position is None else np.copysign(root, position)
+        gradient = np.where(moves, 2 * (total / np.where(moves, position, 1.0) - sums * position), 0.0)
+        return Chart(position, gradient, 4 * sums)
+
+    def tangent(self, position: FloatArray, vector: FloatArray) -> FloatArray:
+        """Project each column onto the tangent of its sphere; fixed columns do not move."""
+        of_cell = self.network.column_of_cell
+        outwards = self.network.column_sums(vector * position)[of_cell] * position
+        return np.where(self.fixed[of_cell], 0.0, vector - outwards)
+
+    def retract(self, position: FloatArray, target: FloatArray) -> FloatArray:
+        """Square and normalise; no entry falls below a part of its target, `SHRINK`."""
+        squares = self._scale(position * position, target)
+        inside = np.maximum(squares, SHRINK * target)
+        kept = (target <= NEGLIGIBLE) | self.fixed[self.network.column_of_cell]
+        return self._scale(np.where(kept, target, inside), target)
+
+    def keep_inside(self, parameters: FloatArray, target: FloatArray) -> FloatArray:
+        """Go from the target only so far that no entry falls below a part of it, `SHRINK`."""
+        low = parameters < SHRINK * target
+        reach = np.where(low, (1 - SHRINK) * target / np.where(low, target - parameters, 1.0), 1.0)
+        part = np.minimum.reduceat(reach, self.network.column_starts)[self.network.column_of_cell]
+        inside = target + part * (parameters - target)
+        kept = (target <= NEGLIGIBLE) | self.fixed[self.network.column_of_cell]
+        return self._scale(np.where(kept, target, inside), target)
+
+    def _scale(self, vector: FloatArray, target: FloatArray) -> FloatArray:
+        """Scale the free columns to sum to one; what cannot be scaled becomes the target."""
+        of_cell = self.network.column_of_cell
+        sums = self.network.column_sums(vector)[of_cell]
+        usable = np.isfinite(sums) & (sums > 0) & ~self.fixed[of_cell]
+        return np.where(usable, vector / np.where(usable, sums, 1.0), target)
 
     @property
     def n_free(self) -> int:

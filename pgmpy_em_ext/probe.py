@@ -1,0 +1,222 @@
+"""Whether the end of a run is a maximum, or a saddle point or a valley that it only crept along."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pgmpy_em_ext.blocks import block_sums
+from pgmpy_em_ext.cpd_family._base import Chart
+from pgmpy_em_ext.em import EMState, Problem, choose, evaluate, objectives
+from pgmpy_em_ext.exceptions import ImpossibleEvidenceError
+from pgmpy_em_ext.types import Blocks, BoolArray, FloatArray
+
+N_VECTORS = 20
+"""Lanczos vectors; an E-step each."""
+
+DISPLACEMENT = 1e-4
+"""How far the gradient is looked at for its derivative, in radians of the entry that turns most."""
+
+TURNS = (0.5, -0.5, 0.25, -0.25, 0.1, -0.1, 0.03, -0.03)
+"""How far to go along a direction in which the objective curves upwards, in radians."""
+
+LENGTHS = (1.0, 4.0, 2.0, 0.5, 0.25, 0.1, 0.03, 0.01)
+"""How much of a Newton step to try; as many as `TURNS`, since blocks of both kinds are tried together."""
+
+CURVED = 1e-5
+"""Curvature, relative to the complete-data information, that is more than rounding."""
+
+RECORD = 4.0
+"""The information in one record, which is added to the metric: what columns without data do is of no interest."""
+
+LEAST_GAIN = 0.01
+"""What part of ``tol`` a step away from a saddle point must gain: the way down from its ridge begins flat."""
+
+NOISE = 0.1
+"""Share of a random vector in the first one: at a saddle point the gradient itself says nothing."""
+
+
+class Outlook(NamedTuple):
+    """What lies beyond the end of a run.
+
+    Attributes
+    ----------
+    state : EMState
+        Where to go on from.
+    left : bool ndarray of shape (n_blocks + 1,)
+        Blocks that have found something higher; none where all are at a maximum.
+    unfinished : bool ndarray of shape (n_blocks + 1,)
+        These, and those that are known to lack something without having found the way.
+    gap : float ndarray of shape (n_blocks + 1,)
+        Distance of each block's objective from that of the maximum nearby, in nats, as the
+        Hessian predicts it.
+    n_e_steps : int
+        E-steps that it took to tell.
+    """
+
+    state: EMState
+    left: BoolArray
+    unfinished: BoolArray
+    gap: FloatArray
+    n_e_steps: int
+
+
+def look_beyond(problem: Problem, blocks: Blocks, state: EMState, active: BoolArray, tol: float) -> Outlook:
+    """Look for what a run that has stopped may have missed, and go there.
+
+    Near a saddle point the gradient vanishes, and in a long valley it is small, so that EM,
+    and estimates from its last steps, take either for a maximum. The Hessian tells them
+    apart. Lanczos' method, begun at the gradient, gives its part in the space that matters, in
+    all blocks at once; products with the Hessian are differences of gradients. A block in
+    which the objective curves upwards goes along that direction; one that a Newton step
+    would raise makes it.
+
+    Parameters
+    ----------
+    problem : Problem
+        Engine, plan and M-step.
+    blocks : Blocks
+        Which families belong together.
+    state : EMState
+        The end of a run.
+    active : bool ndarray of shape (n_blocks + 1,)
+        Blocks to look at.
+    tol : float
+        In nats: what all blocks together may still lack.
+
+    Notes
+    -----
+    Cost: `N_VECTORS` E-steps, and len(`TURNS`) more where there is something to try.
+
+    References
+    ----------
+    Golub & Van Loan (2013), Matrix Computations, sections 10.1 and 11.3.
+    """
+    prober = _Prober(problem, blocks, state, active)
+    view = prober.view()
+    too_low = view.gap > tol / max(blocks.n_blocks, 1)
+    promising = active & (view.upwards | too_low)
+    promising[-1] = False
+    if not promising.any():
+        return Outlook(state, promising, promising, view.gap, prober.n_e_steps)
+    best, before = state, objectives(blocks, state)
+    turns = view.upwards[blocks.of_cell]
+    for turn, length in zip(TURNS, LENGTHS, strict=True):
+        displacement = np.where(turns, turn * view.direction, length * view.newton_step)
+        trial = prober.evaluate(np.where(promising[blocks.of_cell], displacement, 0.0))
+        if trial is not None:
+            better = objectives(blocks, trial) > objectives(blocks, best)
+            best = choose(problem, blocks, better, trial, best)
+    left = promising & (objectives(blocks, best) - before > LEAST_GAIN * tol)
+    return Outlook(
+        choose(problem, blocks, left, best, state), left, promising & (left | too_low), view.gap, prober.n_e_steps
+    )
+
+
+class _View(NamedTuple):
+    """The Hessian near a state, as far as its Krylov space shows it; see `look_beyond`."""
+
+    direction: FloatArray
+    upwards: BoolArray
+    newton_step: FloatArray
+    gap: FloatArray
+
+
+class _Prober:
+    """Looks around a state; vectors are in coordinates in which the complete-data information is the identity."""
+
+    def __init__(self, problem: Problem, blocks: Blocks, state: EMState, active: BoolArray) -> None:
+        self.problem, self.blocks, self.state, self.active = problem, blocks, state, active
+        self.chart: Chart = problem.family.chart(state.parameters, state.statistics.counts)
+        self.n_e_steps = 0
+        self._moves = (self.chart.position != 0) & active[blocks.of_cell] & (self.chart.metric > 0)
+        self._root = np.sqrt(self.chart.metric + RECORD)
+
+    def evaluate(self, displacement: FloatArray) -> EMState | None:
+        """Evaluate a displaced position, one E-step; None where it makes some row impossible."""
+        self.n_e_steps += 1
+        position = self.chart.position + displacement
+        try:
+            parameters = self.problem.family.retract(position, self.state.parameters)
+            return evaluate(self.problem, self.state, parameters, self.active)
+        except ImpossibleEvidenceError:
+            return None
+
+    def view(self) -> _View:
+        """Find in each block the direction that curves most upwards, the Newton step, and its gain."""
+        gradient = self._tangent(self.chart.gradient / self._root)
+        vectors, curvature, share = self._eigenvectors(gradient)
+        part = np.array([self._sums(vector * gradient) for vector in vectors])
+        along = np.einsum("vb,bvk->bk", part, share)
+        concave = curvature < -CURVED
+        downwards = np.where(concave, -curvature, 1.0)
+        gap = np.where(concave, along**2 / (2 * downwards), 0.0).sum(axis=1)
+        step = np.where(concave, along / downwards, 0.0)
+        weight = np.einsum("bvk,bk->vb", share, step)
+        direction, newton_step = np.zeros_like(self._root), np.zeros_like(self._root)
+        for number, vector in enumerate(vectors):
+            direction += share[:, number, -1][self.blocks.of_cell] * vector
+            newton_step += weight[number][self.blocks.of_cell] * vector
+        upwards = curvature[:, -1] > CURVED
+        return _View(self._turn(direction / self._root), upwards, newton_step / self._root, gap)
+
+    def _turn(self, displacement: FloatArray) -> FloatArray:
+        """Scale a displacement so that each block's longest coordinate is one."""
+        longest = np.zeros(self.blocks.n_blocks + 1)
+        np.maximum.at(longest, self.blocks.of_cell, np.abs(displacement))
+        return displacement / np.where(longest > 0, longest, 1.0)[self.blocks.of_cell]
+
+    def _eigenvectors(self, gradient: FloatArray) -> tuple[list[FloatArray], FloatArray, FloatArray]:
+        """Diagonalise each block's Hessian in its Krylov space.
+
+        Returns
+        -------
+        vectors : list of float ndarrays of shape (n_cells,)
+            Of each block an orthonormal basis of the space.
+        curvature : float ndarray of shape (n_blocks + 1, n_vectors)
+            Eigenvalues, in rising order.
+        share : float ndarray of shape (n_blocks + 1, n_vectors, n_vectors)
+            The eigenvectors, in this basis.
+        """
+        noise = self._tangent(np.random.default_rng(0).normal(size=len(gradient)))
+        following, _ = self._unit(self._unit(gradient)[0] + NOISE * self._unit(noise)[0])
+        vectors: list[FloatArray] = []
+        matrix = np.zeros((self.blocks.n_blocks + 1, N_VECTORS, N_VECTORS))
+        for number in range(N_VECTORS):
+            vectors.append(following)
+            product = self._hessian_times(following)
+            matrix[:, number, number] = self._sums(product * following)
+            for _ in range(2):  # twice is enough to stay orthogonal in floating point
+                for vector in vectors:
+                    product = product - self._sums(product * vector)[self.blocks.of_cell] * vector
+            following, size = self._unit(product)
+            if number + 1 < N_VECTORS:
+                matrix[:, number, number + 1] = matrix[:, number + 1, number] = size
+        return vectors, *np.linalg.eigh(matrix)
+
+    def _hessian_times(self, vector: FloatArray) -> FloatArray:
+        """Multiply by the Hessian: the difference of two gradients; zero where one cannot be had."""
+        displacement = vector / self._root
+        turned = DISPLACEMENT * self._turn(displacement)
+        there = self.evaluate(turned)
+        if there is None:
+            return np.zeros_like(vector)
+        position = self.chart.position + turned
+        gradient = self.problem.family.chart(there.parameters, there.statistics.counts, position).gradient
+        size = self._sums(turned * turned)
+        whole = self._sums(displacement * displacement)
+        factor = np.sqrt(np.divide(whole, size, out=np.zeros_like(size), where=size > 0))
+        return self._tangent((gradient - self.chart.gradient) * factor[self.blocks.of_cell] / self._root)
+
+    def _tangent(self, vector: FloatArray) -> FloatArray:
+        """Take out what leaves the coordinates' surface, and what does not move."""
+        return np.where(self._moves, self.problem.family.tangent(self.chart.position, vector), 0.0)
+
+    def _unit(self, vector: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Scale each block's part to length one; a part that is only rounding becomes zero."""
+        size = np.sqrt(self._sums(vector * vector))
+        size = np.where(size > 1e-10, size, 0.0)
+        inverse = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
+        return vector * inverse[self.blocks.of_cell], size
+
+    def _sums(self, vector: FloatArray) -> FloatArray:
+        return block_sums(self.blocks, vector)
