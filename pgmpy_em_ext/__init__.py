@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pgmpy_em_ext.network import Family, Network
     from pgmpy_em_ext.prior import K2, BDeu, Dirichlet, Prior
     from pgmpy_em_ext.restarts import Iteration, Restart
+    from pgmpy_em_ext.selection import LatentCardSelection, select_latent_card
     from pgmpy_em_ext.types import MISSING, Evidence, ExpectedStatistics
     from pgmpy_em_ext.weighted_em import WeightedEM
 
@@ -37,6 +38,7 @@ _MODULES = {
     "ImpossibleEvidenceError": "exceptions",
     "Initializer": "initializer",
     "Iteration": "restarts",
+    "LatentCardSelection": "selection",
     "MemoryBudgetError": "exceptions",
     "Network": "network",
     "NotReplicatedWarning": "exceptions",
@@ -47,6 +49,7 @@ _MODULES = {
     "UnidentifiedRow": "finish",
     "VariableEliminationEStep": "e_step.pgmpy_inference",
     "WeightedEM": "weighted_em",
+    "select_latent_card": "selection",
 }
 
 __all__ = [
@@ -64,6 +67,7 @@ __all__ = [
     "ImpossibleEvidenceError",
     "Initializer",
     "Iteration",
+    "LatentCardSelection",
     "MemoryBudgetError",
     "Network",
     "NotReplicatedWarning",
@@ -75,6 +79,7 @@ __all__ = [
     "VariableEliminationEStep",
     "WeightedEM",
     "__version__",
+    "select_latent_card",
 ]
 
 

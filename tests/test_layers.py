@@ -12,6 +12,7 @@ PACKAGE = ROOT / "pgmpy_em_ext"
 # The two ends, and what speaks to pgmpy by its trade.
 PANDAS_OR_PGMPY = {
     "answers",
+    "candidates",
     "cli",
     "cpd_family/categorical",
     "demo",
@@ -21,6 +22,7 @@ PANDAS_OR_PGMPY = {
     "initializer",
     "packing",  # for its hash table
     "prepare",
+    "selection",
     "settings",
     "states",
     "structure",
