@@ -155,6 +155,14 @@ class TestWhatComesBack:
         found = quiet(model, SMALL, {"H": [3, 1, 2]}, "held_out", estimator=WeightedEM(prior="K2"), seed=0)
         assert found.best == {"H": 1}
 
+    @pytest.mark.parametrize(("criterion", "unit"), [("held_out", 1e-3 / len(SMALL)), ("aic", -2e-3), ("bic", -2e-3)])
+    @pytest.mark.parametrize(("lead", "chosen"), [(0.5, 1), (2.0, 0)])
+    def test_a_tie_is_what_tol_cannot_tell(self, criterion, unit, lead, chosen):
+        """``tol`` is in nats of the whole log-likelihood; AIC and BIC are twice that, held_out is a mean."""
+        task = module.check_task(star("ABCD"), SMALL, {"H": [2, 1]}, criterion, None, None, 5, None)
+        table = pd.DataFrame({criterion: [-1.0 + lead * unit, -1.0], "n_parameters": [9, 4]})
+        assert module._choose(table, task) == chosen
+
 
 class TestWeightsAndSeeds:
     def test_weights_equal_repetition(self):
