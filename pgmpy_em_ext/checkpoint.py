@@ -40,6 +40,7 @@ def _pack(run: int, progress: Progress) -> dict[str, np.ndarray]:
         f"{run}.change": np.array(progress.largest_change),
         f"{run}.n_e_steps": np.array(progress.n_e_steps),
         f"{run}.n_resumptions": np.array(progress.n_resumptions),
+        f"{run}.not_before": np.array(progress.not_before),
     }
     content |= _pack_fields(f"{run}.blocks.", progress.blocks) | _pack_fields(f"{run}.memory.", progress.memory)
     if progress.zero is not None:
@@ -75,6 +76,7 @@ def _unpack(content: dict[str, np.ndarray], run: int, accelerator: Accelerator) 
         blocks=BlockProgress(**blocks),
         zero=content.get(f"{run}.zero"),
         n_resumptions=int(content[f"{run}.n_resumptions"]),
+        not_before=int(content[f"{run}.not_before"]),
         memory=accelerator.recall(_unpack_fields(content, f"{run}.memory.")),
     )
 

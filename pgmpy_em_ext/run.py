@@ -29,6 +29,10 @@ speaks against sink until they are zero."""
 MAX_RESUMPTIONS = 10
 """How often a run that has stopped may go on, because it was at a saddle point or in a valley."""
 
+FIRST_RESUMPTION = 5
+"""Steps that it makes at least when it goes on; each time twice as many, since what has deceived its estimates before
+would do so again."""
+
 
 class Progress(NamedTuple):
     """Where a run stands: what it needs to go on, under a deterministic engine bit for bit.
@@ -54,6 +58,8 @@ class Progress(NamedTuple):
         What the method of acceleration remembers; None before the start.
     n_resumptions : int
         How often it had stopped and went on, because it was at a saddle point or in a valley.
+    not_before : int
+        The number of steps before which it may not stop again.
     """
 
     parameters: FloatArray
@@ -65,6 +71,7 @@ class Progress(NamedTuple):
     zero: BoolArray | None = None
     memory: Any = None
     n_resumptions: int = 0
+    not_before: int = 0
 
     @property
     def rate(self) -> float:
@@ -172,7 +179,8 @@ def run(
     progress = _begin(problem, progress, stand, blocks, accelerator, rule, racing)
     best, fell_at = state, None
     while True:
-        status = stop_reason(rule, progress.history, progress.gaps, progress.largest_change)
+        least = rule._replace(min_iter=max(rule.min_iter, progress.not_before))
+        status = stop_reason(least, progress.history, progress.gaps, progress.largest_change)
         if observer is not None and is_new and observer(stand.state, progress):
             status = status or "callback"
         is_new = True
@@ -291,6 +299,7 @@ def _probe(
     return following, progress._replace(
         parameters=following.state.parameters,
         n_resumptions=progress.n_resumptions + 1,
+        not_before=len(progress.history) + FIRST_RESUMPTION * 2**progress.n_resumptions,
         blocks=wake_blocks(known, beyond.unfinished, following.objectives),
         memory=accelerator.forget(progress.memory, beyond.left, blocks),
     )
