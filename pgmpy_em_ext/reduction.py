@@ -89,6 +89,14 @@ def to_evidence(reduction: Reduction) -> Evidence:
     return Evidence(take_rows(reduction.codes, first), weight, first_row)
 
 
+def rows_with_weight(evidence: Evidence) -> Evidence:
+    """Leave out the rows that weigh nothing."""
+    kept = np.flatnonzero(evidence.weight > 0)
+    if len(kept) == len(evidence.weight):
+        return evidence
+    return Evidence(take_rows(evidence.codes, kept), evidence.weight[kept], evidence.first_row[kept])
+
+
 def observed_whole(network: Network, node: int, codes: IntArray) -> BoolArray:
     """Mark the rows that observe all members of a family."""
     return np.logical_and.reduce([codes[:, member] != MISSING for member in network.families[node].members])

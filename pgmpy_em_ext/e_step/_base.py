@@ -67,6 +67,23 @@ class EStep(BaseObject):
         """
         return plan
 
+    def reweighted(self, plan: Any, weight: FloatArray) -> Any:
+        """Prepare the same rows with other weights; None, the default, where that is no less work than `prepare`.
+
+        Parameters
+        ----------
+        plan : object
+            What `prepare` returned; not modified.
+        weight : float ndarray of shape (n_distinct,)
+            New weights of the evidence's rows, in records; rows of weight 0 count for nothing.
+
+        Returns
+        -------
+        object or None
+            A plan that yields what `prepare` would for the evidence with these weights.
+        """
+        return None
+
     def blocks(self, plan: Any) -> Blocks | None:
         """Tell which families the data joins; None, the default, where the engine does not know.
 

@@ -189,7 +189,12 @@ class Compiler:
             self._eliminate(variable)
             self.pending[variable] = []
         return EliminationGraph(
-            base_counts, self._join_parts(), self.shapes.freeze(), self.scopes.freeze(), self._find_blocks()
+            base_counts,
+            self._join_parts(),
+            self.shapes.freeze(),
+            self.scopes.freeze(),
+            self._find_blocks(),
+            tuple(self.order),
         )
 
     def _find_blocks(self) -> Blocks:

@@ -11,11 +11,13 @@ from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.exact import groups, packed
 from pgmpy_em_ext.e_step.exact.compile import compile_evidence
 from pgmpy_em_ext.e_step.exact.graph import EliminationGraph
+from pgmpy_em_ext.e_step.exact.incidence import Incidence
 from pgmpy_em_ext.e_step.exact.rows import first_impossible_rows
 from pgmpy_em_ext.e_step.exact.sweep import GroupedSweeps, Sweeps
 from pgmpy_em_ext.e_step.impossible import impossible_evidence
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import weighted_bincount
+from pgmpy_em_ext.reduction import rows_with_weight
 from pgmpy_em_ext.types import Blocks, BoolArray, Evidence, ExpectedStatistics, FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,8 @@ class ExactPlan(NamedTuple):
         What computes it.
     counted : int ndarray of shape (n_counted,)
         The parameters that fully observed families read.
+    incidence : Incidence
+        Which rows use which steps, found when it is first asked for.
     """
 
     network: Network
@@ -46,11 +50,15 @@ class ExactPlan(NamedTuple):
     graph: EliminationGraph
     sweeps: Sweeps
     counted: IntArray
+    incidence: Incidence
 
 
-def make_plan(network: Network, evidence: Evidence, graph: EliminationGraph, sweeps: Sweeps) -> ExactPlan:
+def make_plan(
+    network: Network, evidence: Evidence, graph: EliminationGraph, sweeps: Sweeps, *, prune_barren: bool = True
+) -> ExactPlan:
     """Put a plan together."""
-    return ExactPlan(network, evidence, graph, sweeps, np.flatnonzero(graph.base_counts))
+    incidence = Incidence(network, evidence, graph.order, prune_barren)
+    return ExactPlan(network, evidence, graph, sweeps, np.flatnonzero(graph.base_counts), incidence)
 
 
 class ExactEStep(EStep):
@@ -135,7 +143,7 @@ class ExactEStep(EStep):
             cost=packed.COST if may_pack else groups.COST,
         )
         if not may_pack or (self.backend == "auto" and graph.n_reads <= TINY):
-            return make_plan(network, evidence, graph, GroupedSweeps(graph))
+            return make_plan(network, evidence, graph, GroupedSweeps(graph), prune_barren=self.prune_barren)
         try:
             packed.load_kernel()
         except ImportError as error:  # installed, but not fit for this numpy or Python
@@ -144,7 +152,8 @@ class ExactEStep(EStep):
             logger.warning("numba cannot be imported, so that the E-steps run in numpy: %s", error)
             return self.clone().set_params(backend="numpy").prepare(network, evidence)
         n_threads = effective_n_jobs(self.n_jobs or 1)
-        return make_plan(network, evidence, graph, packed.PackedSweeps.of(graph, n_threads))
+        sweeps = packed.PackedSweeps.of(graph, n_threads)
+        return make_plan(network, evidence, graph, sweeps, prune_barren=self.prune_barren)
 
     def _may_pack(self) -> bool:
         """Whether the compiled sweeps may be used, and can be."""
@@ -159,6 +168,18 @@ class ExactEStep(EStep):
     def without_zeros(self, plan: ExactPlan, zero: BoolArray) -> ExactPlan:
         """Use that some parameters are zero and stay so; see `EStep.without_zeros`."""
         return plan._replace(sweeps=plan.sweeps.without(zero))
+
+    def reweighted(self, plan: ExactPlan, weight: FloatArray) -> ExactPlan:
+        """Give the rows other weights, in the graph that there is; see `EStep.reweighted`."""
+        graph, incidence = plan.graph, plan.incidence
+        base_counts = incidence.counted.add_up(weight, len(graph.base_counts))
+        steps = graph.steps._replace(weight=incidence.steps.add_up(weight, graph.n_steps))
+        return plan._replace(
+            evidence=plan.evidence._replace(weight=weight),
+            graph=graph._replace(base_counts=base_counts, steps=steps),
+            sweeps=plan.sweeps.reweighted(steps.weight),
+            counted=np.flatnonzero(base_counts),
+        )
 
     def blocks(self, plan: ExactPlan) -> Blocks:
         """Tell which families the data joins; see `EStep.blocks`."""
@@ -178,8 +199,9 @@ class ExactEStep(EStep):
         log_likelihood += weighted_bincount(graph.blocks.of_cell[counted], counted_log_likelihood, n_parts)
         log_likelihood[~active] = 0.0
         if np.isneginf(log_likelihood).any():
-            impossible = first_impossible_rows(plan.network, parameters, plan.evidence, self.memory_budget)
-            raise impossible_evidence(plan.network, plan.evidence, parameters, impossible)
+            evidence = rows_with_weight(plan.evidence)
+            impossible = first_impossible_rows(plan.network, parameters, evidence, self.memory_budget)
+            raise impossible_evidence(plan.network, evidence, parameters, impossible)
         counts += graph.base_counts
         if not active.all():
             counts[~active[graph.blocks.of_cell]] = 0.0

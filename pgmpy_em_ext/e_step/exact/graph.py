@@ -102,6 +102,8 @@ class EliminationGraph(NamedTuple):
         The layouts of the tables.
     blocks : Blocks
         Which families the steps join.
+    order : tuple of int
+        In which the variables were eliminated.
     """
 
     base_counts: FloatArray
@@ -109,6 +111,7 @@ class EliminationGraph(NamedTuple):
     shapes: Shapes
     scopes: Scopes
     blocks: Blocks
+    order: tuple[int, ...]
 
     @property
     def n_steps(self) -> int:

@@ -44,6 +44,8 @@ class Group(NamedTuple):
         The variable that is summed out, or -1.
     scope : int ndarray of shape (n_steps,)
         Index into the graph's scopes.
+    step : int ndarray of shape (n_steps,)
+        Number of each step in the graph.
     """
 
     inputs: IntArray
@@ -56,6 +58,7 @@ class Group(NamedTuple):
     target: IntArray
     variable: IntArray
     scope: IntArray
+    step: IntArray
 
 
 class GroupedGraph(NamedTuple):
@@ -105,6 +108,7 @@ def group_steps(graph: EliminationGraph) -> GroupedGraph:
                 target=steps.target[chosen],
                 variable=shapes.variable[steps.shape[chosen]],
                 scope=shapes.scope[steps.shape[chosen]],
+                step=chosen,
             )
         )
     return GroupedGraph(tuple(groups), n_cells, n_cells + int(size.sum()))

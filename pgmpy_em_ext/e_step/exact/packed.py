@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from importlib.util import find_spec
 from types import ModuleType
 from typing import NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 from pgmpy_em_ext.e_step.exact.compile import CellCost
 from pgmpy_em_ext.e_step.exact.graph import EliminationGraph
 from pgmpy_em_ext.e_step.exact.sections import PackedGraph, Section, pack_graph
+from pgmpy_em_ext.e_step.exact.sweep import weigh
 from pgmpy_em_ext.e_step.exact.zeros import leave_out_zeros
 from pgmpy_em_ext.packing import weighted_bincount
 from pgmpy_em_ext.types import BoolArray, FloatArray
@@ -71,6 +73,13 @@ class PackedSweeps:
         pruned = leave_out_zeros(self.packed, zero)
         return self if pruned is self.packed else PackedSweeps(pruned, self.n_jobs)
 
+    def reweighted(self, weight: FloatArray) -> "PackedSweeps":
+        """Give the steps other weights; see `Sweeps.reweighted`. Threads and working arrays are shared."""
+        other = copy(self)
+        sections = tuple(section._replace(weight=weight[section.number]) for section in self.packed.sections)
+        other.packed = self.packed._replace(sections=sections)
+        return other
+
     def run(self, parameters: FloatArray, active: BoolArray) -> tuple[FloatArray, FloatArray]:
         """Sweep forward and back over the active blocks; see `Sweeps.run`."""
         packed = self.packed
@@ -113,7 +122,7 @@ class PackedSweeps:
         runs = section.runs[active[:-1]]
         self._kernel.forward(own.values, own.table, own.scale, own.shift, runs, *section.layout)
         log_scale = np.log(np.where(own.scale > 0, own.scale, 1.0)) + own.shift
-        found = weighted_bincount(section.block, section.weight * log_scale, len(active))
+        found = weighted_bincount(section.block, weigh(section.weight, log_scale), len(active))
         return np.where(active, found, 0.0)  # what steps at rest hold is of other parameters
 
     def _reverse(self, number: int, own: _Arrays, active: BoolArray) -> None:

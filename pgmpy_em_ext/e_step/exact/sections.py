@@ -32,6 +32,8 @@ class Section(NamedTuple):
         Where in the value vector each input begins.
     weight : float ndarray of shape (n_steps,)
         Total weight of the rows that use each step, in records.
+    number : int ndarray of shape (n_steps,)
+        Number of each step in the graph.
     block : int ndarray of shape (n_steps,)
         The independent block of each step.
     roots : int ndarray of shape (n_roots,)
@@ -54,6 +56,7 @@ class Section(NamedTuple):
     steps: IntArray
     sources: IntArray
     weight: FloatArray
+    number: IntArray
     block: IntArray
     roots: IntArray
     n_values: int
@@ -118,6 +121,7 @@ def pack_graph(graph: EliminationGraph) -> PackedGraph:
                 steps=np.stack([shape, np.cumsum(n_inputs) - n_inputs, place[numbers]], axis=1),
                 sources=sources[ranges(steps.first_input[numbers], n_inputs)],
                 weight=steps.weight[numbers],
+                number=numbers,
                 block=block_of_step[numbers],
                 roots=np.flatnonzero(is_root[numbers]),
                 n_values=int((place[numbers] + size[numbers]).max(initial=n_shared)),

@@ -1,6 +1,7 @@
 """The two sweeps over a grouped elimination graph, in numpy: log-likelihood forward, counts in reverse."""
 
 from collections.abc import Iterator
+from copy import copy
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -151,6 +152,11 @@ def reverse(graph: GroupedGraph, forward_pass: ForwardPass) -> FloatArray:
     return adjoint[: graph.n_cells]
 
 
+def weigh(weight: FloatArray, log_scale: FloatArray) -> FloatArray:
+    """Multiply log scales by weights; what weighs nothing adds nothing, though it be impossible."""
+    return np.multiply(weight, log_scale, out=np.zeros_like(log_scale), where=weight > 0)
+
+
 class Sweeps(Protocol):
     """A backend: what computes both sweeps over one compiled graph."""
 
@@ -189,6 +195,16 @@ class Sweeps(Protocol):
         """
         ...
 
+    def reweighted(self, weight: FloatArray) -> "Sweeps":
+        """Give the same steps other weights.
+
+        Parameters
+        ----------
+        weight : float ndarray of shape (n_steps,)
+            In the order of the graph's steps, in records; 0 is allowed.
+        """
+        ...
+
 
 class GroupedSweeps:
     """The two sweeps in numpy: the reference, and the backend of small graphs. It always evaluates all blocks.
@@ -207,11 +223,18 @@ class GroupedSweeps:
         """Leave out nothing; see `Sweeps.without`."""
         return self
 
+    def reweighted(self, weight: FloatArray) -> "GroupedSweeps":
+        """Give the steps other weights; see `Sweeps.reweighted`."""
+        other = copy(self)
+        groups = tuple(group._replace(weight=weight[group.step]) for group in self.graph.groups)
+        other.graph = self.graph._replace(groups=groups)
+        return other
+
     def run(self, parameters: FloatArray, active: BoolArray) -> tuple[FloatArray, FloatArray]:
         """Sweep forward and back; see `Sweeps.run`."""
         forward_pass = forward(self.graph, parameters)
         log_likelihood = np.zeros(len(active))
         for group, log_scale in zip(self.graph.groups, forward_pass.log_scales, strict=True):
             block = self.blocks.of_family[group.target]
-            log_likelihood += weighted_bincount(block, group.weight * log_scale, len(active))
+            log_likelihood += weighted_bincount(block, weigh(group.weight, log_scale), len(active))
         return reverse(self.graph, forward_pass), log_likelihood
