@@ -4,6 +4,11 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
+from pgmpy_em_ext.exceptions import MemoryBudgetError
+
+MAX_JOINED = 20_000
+"""Parameters of one matrix at most: three gigabytes, and hours for its eigenvectors."""
+
 
 def check_number(name: str, value: Any, *, optional: bool = False, positive: bool = False) -> None:
     """Check that an argument is a finite number >= 0, or > 0."""
@@ -32,3 +37,12 @@ def check_n_jobs(value: Any, *, optional: bool = False) -> None:
     check_integer("n_jobs", value, optional=optional)
     if value == 0:
         raise ValueError("n_jobs must be an integer other than 0: the number of threads, or -1 for all. Got: 0.")
+
+
+def check_joined(n_joined: int) -> None:
+    """Refuse a matrix over more parameters than can be worked on."""
+    if n_joined > MAX_JOINED:
+        raise MemoryBudgetError(
+            f"the data joins {n_joined:,} parameters in one matrix, more than the {MAX_JOINED:,} that are supported. "
+            "Fix some CPDs with fixed_cpds; for standard errors, use the bootstrap instead."
+        )

@@ -19,6 +19,7 @@ PANDAS_OR_PGMPY = {
     "e_step/pgmpy_inference",
     "encoding",
     "formats",
+    "frames",
     "initializer",
     "packing",  # for its hash table
     "prepare",
