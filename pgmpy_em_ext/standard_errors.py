@@ -21,8 +21,12 @@ BOUNDARY = 1e-6
 FLAT = 1e-6
 """Share of a record's information below which a direction says nothing: a hundred times the error of a difference."""
 
-TOUCHES = 1e-8
-"""Share of an entry's gradient, squared, that must lie in directions without information to make it unknown."""
+NOISE = 1e-8
+"""Curvatures below this share of a record's information are rounding."""
+
+MATTERS = 0.01
+"""Share of an entry's variance. What a direction without information, or with less than none, would add must
+be above it to make the entry unknown; it is taken to be as large as if the direction curved downwards as much."""
 
 
 class Reason(IntEnum):
@@ -304,8 +308,8 @@ def _block_variance(
     flat = np.maximum(FLAT, unsettled[column[cell]] @ vectors**2)
     known = values > flat
     variance = parts @ np.where(known, 1 / np.where(known, values, 1.0), 0.0)
-    least = TOUCHES * parts.sum(axis=1)
+    unknown = np.where(known, 0.0, 1 / np.maximum(np.abs(values), NOISE))
     reasons = np.full(len(cells), Reason.NONE)
-    reasons[parts @ ~known > least] = Reason.NOT_IDENTIFIED
-    reasons[parts @ (values < -flat) > least] = Reason.NOT_A_MAXIMUM
+    reasons[parts @ unknown > MATTERS * variance] = Reason.NOT_IDENTIFIED
+    reasons[parts @ np.where(values < -flat, unknown, 0.0) > MATTERS * variance] = Reason.NOT_A_MAXIMUM
     return cells, variance, reasons, float(np.abs(scaled - scaled.T).max())
