@@ -21,6 +21,12 @@ BOUNDARY = 1e-6
 FLAT = 1e-6
 """Share of a record's information below which a direction says nothing: a hundred times the error of a difference."""
 
+CAUTION = 10
+"""How many times what a further step of EM would change is taken for the error of a curvature."""
+
+FAINT = 1e-3
+"""Share of a record's information up to which a direction that counts as flat is told from a run that ended early."""
+
 NOISE = 1e-8
 """Curvatures below this share of a record's information are rounding."""
 
@@ -114,7 +120,7 @@ def standard_errors(problem: Problem, network: Network, parameters: FloatArray) 
         Entries without an error have one of these reasons. *boundary*: within 1e-6 of 0 or 1.
         *fewer than one record*: the column's expected count is below 1. *not identified*: the
         objective is flat in a direction that changes the entry. *not a maximum*: it curves
-        upwards in such a direction. Entries of the first two kinds are held where they are
+        upwards in such a direction, or the parameters are far from where it is highest. Entries of the first two kinds are held where they are
         while the errors of others are computed.
 
     Raises
@@ -131,8 +137,8 @@ def standard_errors(problem: Problem, network: Network, parameters: FloatArray) 
     variance ``theta * (1 - theta) / (N + c)_sum``, and take no E-step.
 
     Directions are judged relative to what complete records would tell. The estimate of an EM
-    that was stopped is not quite the maximum. What a further step would change bounds the error
-    that this makes in the curvature, and less than that counts as flat.
+    that was stopped is not quite the maximum. What a further step would change tells of the error
+    that this makes in the curvature, and less than ten times that counts as flat.
 
     Cost: two E-steps for each free parameter of the largest block, memory for the square of
     their number, and its eigenvectors.
@@ -305,11 +311,12 @@ def _block_variance(
     gradient = np.where(column[cells][:, None] == column[cell], -parameters[cells][:, None] * share, 0.0)
     gradient[np.searchsorted(cells, cell), np.arange(len(cell))] += parameters[cell]
     parts = ((gradient * scale) @ vectors) ** 2
-    flat = np.maximum(FLAT, unsettled[column[cell]] @ vectors**2)
+    flat = np.maximum(FLAT, CAUTION * unsettled[column[cell]] @ vectors**2)
     known = values > flat
     variance = parts @ np.where(known, 1 / np.where(known, values, 1.0), 0.0)
     unknown = np.where(known, 0.0, 1 / np.maximum(np.abs(values), NOISE))
     reasons = np.full(len(cells), Reason.NONE)
     reasons[parts @ unknown > MATTERS * variance] = Reason.NOT_IDENTIFIED
-    reasons[parts @ np.where(values < -flat, unknown, 0.0) > MATTERS * variance] = Reason.NOT_A_MAXIMUM
+    far = (values < -flat) | (np.abs(values) > FAINT)
+    reasons[parts @ np.where(far, unknown, 0.0) > MATTERS * variance] = Reason.NOT_A_MAXIMUM
     return cells, variance, reasons, float(np.abs(scaled - scaled.T).max())

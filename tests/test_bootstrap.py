@@ -9,6 +9,7 @@ from problems import ProblemCase, cases, random_parameters, sample_codes
 from pgmpy_em_ext import EnumerationEStep, ExactEStep, ImpossibleEvidenceError
 from pgmpy_em_ext.bootstrap import bootstrap, climb, draw_weights, percentile_interval
 from pgmpy_em_ext.cpd_family.categorical import Categorical
+from pgmpy_em_ext.e_step.exact import compile as compile_module
 from pgmpy_em_ext.e_step.exact import sections, zeros
 from pgmpy_em_ext.em import Problem, init
 from pgmpy_em_ext.frames import interval_frames
@@ -63,6 +64,18 @@ def test_reweighted_equals_preparing_with_new_weights(backend, case, seed, prune
     again = engine.reweighted(engine.reweighted(plan, weight), case.evidence.weight)
     assert_equal(engine.expected_statistics(again, case.parameters), before, exactly=True)
     assert_equal(engine.expected_statistics(plan, case.parameters), before, exactly=True)
+
+
+@given(case=cases(), seed=st.integers(0, 99))
+def test_products_of_products_are_reweighted(case, seed):
+    """What large problems alone would reach."""
+    engine = ExactEStep(backend="numpy")
+    weight = new_weights(case, seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compile_module, "MAX_INPUTS", 2)
+        found = engine.reweighted(engine.prepare(case.network, case.evidence), weight)
+        fresh = engine.prepare(case.network, rows_with_weight(case.evidence._replace(weight=weight)))
+    assert_equal(*(engine.expected_statistics(plan, case.parameters) for plan in (found, fresh)))
 
 
 @given(case=cases(), seed=st.integers(0, 99))

@@ -278,6 +278,19 @@ def test_a_saddle_is_no_maximum():
     assert (found.reasons[items] == Reason.NOT_A_MAXIMUM).all()
 
 
+def test_what_is_no_maximum_does_not_spoil_the_rest():
+    """An entry that EM would make larger again, in one of the columns, where few cells are missing."""
+    case = with_holes(complete_case(), share=0.05)
+    problem = problem_of(case.network, case.evidence)
+    estimate = settle(problem, case.parameters)
+    expected = standard_errors(problem, case.network, estimate)
+    estimate[-2:] = [1 - 1e-4, 1e-4]
+    found = standard_errors(problem, case.network, estimate)
+    assert (found.reasons[-2:] == Reason.NOT_A_MAXIMUM).all()
+    assert (found.reasons[: case.network.offsets[2]] == Reason.NONE).all()
+    np.testing.assert_allclose(found.errors[:2], expected.errors[:2], rtol=0.05)
+
+
 def test_a_prior_makes_the_errors_smaller():
     case = with_holes(complete_case())
     without, prior = (problem_of(case.network, case.evidence, c) for c in (0, 20))
