@@ -120,8 +120,8 @@ def standard_errors(problem: Problem, network: Network, parameters: FloatArray) 
         Entries without an error have one of these reasons. *boundary*: within 1e-6 of 0 or 1.
         *fewer than one record*: the column's expected count is below 1. *not identified*: the
         objective is flat in a direction that changes the entry. *not a maximum*: it curves
-        upwards in such a direction, or the parameters are far from where it is highest. Entries of the first two kinds are held where they are
-        while the errors of others are computed.
+        upwards in such a direction, or the parameters are far from where it is highest. Entries
+        of the first two kinds are held where they are while the errors of others are computed.
 
     Raises
     ------
