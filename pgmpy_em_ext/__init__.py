@@ -14,19 +14,23 @@ if TYPE_CHECKING:
     from pgmpy_em_ext.e_step.exact import ExactEStep
     from pgmpy_em_ext.e_step.pgmpy_inference import BeliefPropagationEStep, VariableEliminationEStep
     from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError, NotReplicatedWarning
-    from pgmpy_em_ext.finish import ReductionSummary, UnidentifiedRow
+    from pgmpy_em_ext.finish import ReductionSummary
+    from pgmpy_em_ext.identifiability import Identifiability
     from pgmpy_em_ext.initializer import Initializer, StartContext
     from pgmpy_em_ext.network import Family, Network
     from pgmpy_em_ext.prior import K2, BDeu, Dirichlet, Prior
     from pgmpy_em_ext.restarts import Iteration, Restart
     from pgmpy_em_ext.selection import LatentCardSelection, select_latent_card
-    from pgmpy_em_ext.types import MISSING, Evidence, ExpectedStatistics
+    from pgmpy_em_ext.types import MISSING, CPDColumn, Evidence, ExpectedStatistics
+    from pgmpy_em_ext.uncertainty import BootstrapTables, StandardErrorTables
     from pgmpy_em_ext.weighted_em import WeightedEM
 
 _MODULES = {
     "K2": "prior",
     "MISSING": "types",
     "BDeu": "prior",
+    "BootstrapTables": "uncertainty",
+    "CPDColumn": "types",
     "BeliefPropagationEStep": "e_step.pgmpy_inference",
     "Dirichlet": "prior",
     "EStep": "e_step._base",
@@ -36,6 +40,7 @@ _MODULES = {
     "ExpectedStatistics": "types",
     "Family": "network",
     "ImpossibleEvidenceError": "exceptions",
+    "Identifiability": "identifiability",
     "Initializer": "initializer",
     "Iteration": "restarts",
     "LatentCardSelection": "selection",
@@ -45,8 +50,8 @@ _MODULES = {
     "Prior": "prior",
     "ReductionSummary": "finish",
     "Restart": "restarts",
+    "StandardErrorTables": "uncertainty",
     "StartContext": "initializer",
-    "UnidentifiedRow": "finish",
     "VariableEliminationEStep": "e_step.pgmpy_inference",
     "WeightedEM": "weighted_em",
     "select_latent_card": "selection",
@@ -57,6 +62,8 @@ __all__ = [
     "MISSING",
     "BDeu",
     "BeliefPropagationEStep",
+    "BootstrapTables",
+    "CPDColumn",
     "Dirichlet",
     "EStep",
     "EnumerationEStep",
@@ -64,6 +71,7 @@ __all__ = [
     "ExactEStep",
     "ExpectedStatistics",
     "Family",
+    "Identifiability",
     "ImpossibleEvidenceError",
     "Initializer",
     "Iteration",
@@ -74,8 +82,8 @@ __all__ = [
     "Prior",
     "ReductionSummary",
     "Restart",
+    "StandardErrorTables",
     "StartContext",
-    "UnidentifiedRow",
     "VariableEliminationEStep",
     "WeightedEM",
     "__version__",

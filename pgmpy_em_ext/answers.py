@@ -218,12 +218,12 @@ def _fill_column(column: pd.Series, holes: np.ndarray, codes: IntArray, states: 
         return filled.infer_objects()
 
 
-def count_frames(network: Network, counts: FloatArray) -> dict[Hashable, pd.DataFrame]:
-    """Label expected counts as pgmpy labels state counts: states by parent configurations."""
+def cpd_frames(network: Network, vector: np.ndarray) -> dict[Hashable, pd.DataFrame]:
+    """Label something of every CPD entry as pgmpy labels state counts: states by parent configurations."""
     frames = {}
     for node, name in enumerate(network.names):
         parents = network.families[node].parents
-        values = network.cpd_values(counts, node)
+        values = network.cpd_values(vector, node)
         columns = None
         if parents:
             columns = pd.MultiIndex.from_product(

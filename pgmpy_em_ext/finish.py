@@ -11,7 +11,7 @@ from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import distinct_rows
 from pgmpy_em_ext.prepare import Prepared
 from pgmpy_em_ext.restarts import Best
-from pgmpy_em_ext.types import MISSING
+from pgmpy_em_ext.types import MISSING, CPDColumn
 
 logger = logging.getLogger(__name__)
 
@@ -54,22 +54,7 @@ class ReductionSummary(NamedTuple):
     engine: dict[str, int]
 
 
-class UnidentifiedRow(NamedTuple):
-    """A row of a conditional distribution of which the data and the prior say nothing.
-
-    Attributes
-    ----------
-    variable : hashable
-        The child.
-    parents : dict
-        The parent configuration that no record reaches.
-    """
-
-    variable: Hashable
-    parents: dict[Hashable, Hashable]
-
-
-def make_uniform(problem: Problem, network: Network, best: Best) -> tuple[EMState, list[UnidentifiedRow]]:
+def make_uniform(problem: Problem, network: Network, best: Best) -> tuple[EMState, list[CPDColumn]]:
     """Make the columns that nothing is known of uniform, where that changes no row's probability.
 
     A column can be without data because the start's zeros, not the data, keep every
@@ -81,7 +66,7 @@ def make_uniform(problem: Problem, network: Network, best: Best) -> tuple[EMStat
     -------
     state : EMState
         The run's last state, with those columns uniform.
-    rows : list of UnidentifiedRow
+    rows : list of CPDColumn
         All columns that nothing is known of.
     """
     state, family = best.state, problem.family
@@ -91,7 +76,7 @@ def make_uniform(problem: Problem, network: Network, best: Best) -> tuple[EMStat
     columns = np.flatnonzero(unknown)
     starts = np.searchsorted(network.family_of_column, np.arange(network.n_nodes))
     rows = [
-        UnidentifiedRow(network.names[node], parents)
+        CPDColumn(network.names[node], parents)
         for node in np.unique(network.family_of_column[columns]).tolist()
         for parents in network.parent_states(node, columns[network.family_of_column[columns] == node] - starts[node])
     ]

@@ -1,6 +1,6 @@
 """Which parameters the data can tell apart: the rank of the scores of its rows."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from pgmpy_em_ext.cpd_family.categorical import Categorical
 from pgmpy_em_ext.e_step.exact import ExactEStep
 from pgmpy_em_ext.e_step.exact.scores import row_counts
 from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.types import BoolArray, Evidence, FloatArray, IntArray
+from pgmpy_em_ext.types import BoolArray, CPDColumn, Evidence, FloatArray, IntArray
 
 RANK_TOLERANCE = 1e-8
 """Singular values below this share of the largest count as zero. Rounding leaves some 1e-15; what is
@@ -25,21 +25,6 @@ FIRST_ROWS = 1000
 
 N_DRAWS = 2
 """Random parameters tried: by bad luck one draw can lie where the rank is lower than nearly everywhere."""
-
-
-class CPDColumn(NamedTuple):
-    """A column of a conditional distribution.
-
-    Attributes
-    ----------
-    variable : hashable
-        The child.
-    parents : dict
-        The parent configuration.
-    """
-
-    variable: Hashable
-    parents: dict[Hashable, Hashable]
 
 
 class Identifiability(NamedTuple):

@@ -1,5 +1,6 @@
 """The states that flow from one layer to the next: plain tuples of arrays, never modified."""
 
+from collections.abc import Hashable
 from typing import NamedTuple
 
 import numpy as np
@@ -68,6 +69,21 @@ class Blocks(NamedTuple):
     of_family: IntArray
     of_cell: IntArray
     n_blocks: int
+
+
+class CPDColumn(NamedTuple):
+    """A column of a CPD: the distribution of a variable under one parent configuration.
+
+    Attributes
+    ----------
+    variable : hashable
+        The child.
+    parents : dict
+        The state of each parent; empty where there is none.
+    """
+
+    variable: Hashable
+    parents: dict[Hashable, Hashable]
 
 
 class ExpectedStatistics(NamedTuple):

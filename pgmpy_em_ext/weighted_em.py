@@ -23,7 +23,8 @@ from pgmpy_em_ext.e_step.exact import ExactEStep
 from pgmpy_em_ext.em import EMState, Problem
 from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, number_rows, read_table
 from pgmpy_em_ext.exceptions import NotReplicatedWarning
-from pgmpy_em_ext.finish import UnidentifiedRow, make_uniform, summarize
+from pgmpy_em_ext.finish import make_uniform, summarize
+from pgmpy_em_ext.identifiability import Identifiability
 from pgmpy_em_ext.initializer import Initializer
 from pgmpy_em_ext.monitor import MIN_STEPS_WITH_LATENTS, StoppingRule
 from pgmpy_em_ext.network import Network
@@ -35,7 +36,15 @@ from pgmpy_em_ext.reduction import reduce_rows, to_evidence
 from pgmpy_em_ext.restarts import Best, Iteration, Restart, Start, best_of
 from pgmpy_em_ext.saddle import symmetric_nodes
 from pgmpy_em_ext.settings import check_settings
-from pgmpy_em_ext.types import MISSING, EncodedData, FloatArray
+from pgmpy_em_ext.types import MISSING, CPDColumn, EncodedData, FloatArray
+from pgmpy_em_ext.uncertainty import (
+    BootstrapTables,
+    Kept,
+    StandardErrorTables,
+    compute_standard_errors,
+    draw_bootstrap,
+    tell_identifiability,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +150,7 @@ class WeightedEM(DiscreteParameterEstimator):
     aic_, bic_ : float
         Akaike's and Schwarz's criterion; the smaller, the better. Schwarz's sample size
         is the sum of the weights.
-    unidentified_rows_ : list of UnidentifiedRow
+    unidentified_rows_ : list of CPDColumn
         Parent configurations that no record reaches. Their distribution is uniform, unless no
         step was made, or the start's zeros alone keep the records away.
     reduction_ : ReductionSummary
@@ -426,7 +435,7 @@ class WeightedEM(DiscreteParameterEstimator):
         best: Best,
         restarts: dict[int, Restart],
         state: EMState,
-        unidentified: list[UnidentifiedRow],
+        unidentified: list[CPDColumn],
     ) -> None:
         """Set the fitted attributes."""
         self._store_parameters(prepared.network, state.parameters)
@@ -446,6 +455,14 @@ class WeightedEM(DiscreteParameterEstimator):
         self.aic_ = 2 * self.n_parameters_ - 2 * self.log_likelihood_
         self.bic_ = float(np.log(prepared.total_weight)) * self.n_parameters_ - 2 * self.log_likelihood_
         self.unidentified_rows_ = unidentified
+        self._kept = Kept(
+            problem.engine,
+            prepared.settings.accelerator,
+            prepared.network,
+            prepared.evidence,
+            prepared.family,
+            state.parameters,
+        )
         self.reduction_ = summarize(prepared, problem.engine.summary(problem.plan))
 
     def _store_parameters(self, network: Network, parameters: FloatArray) -> None:
@@ -609,7 +626,103 @@ class WeightedEM(DiscreteParameterEstimator):
         evidence = to_evidence(reduce_rows(self._encode(data, sample_weight)))
         engine = self._exact_engine().set_params(prune_barren=False)
         statistics = engine.expected_statistics(engine.prepare(self._network, evidence), self._vector)
-        return answers.count_frames(self._network, statistics.counts)
+        return answers.cpd_frames(self._network, statistics.counts)
+
+    def standard_errors(self) -> StandardErrorTables:
+        """Compute standard errors of all CPD entries from the curvature of the objective.
+
+        The fit is first carried closer to its maximum, to 1e-7 nats; ``parameters_`` stay as they are.
+
+        Returns
+        -------
+        StandardErrorTables
+            ``errors`` and ``reasons``: for each variable a table with a row for each state and
+            a column for each parent configuration, as its CPD. An entry that has no error is
+            NaN, and its reason says why: it is at 0 or 1, its column stands for less than one
+            record, the data does not identify it, or the fit is no maximum. With a prior they
+            are standard deviations of the posterior's normal approximation.
+
+        Raises
+        ------
+        MemoryBudgetError
+            The data joins more than 20,000 parameters.
+
+        Notes
+        -----
+        Cost: two E-steps for each free parameter of the largest independent block.
+
+        References
+        ----------
+        Jamshidian & Jennrich (2000), J. R. Stat. Soc. B 62(2), 257-270.
+        """
+        return compute_standard_errors(self._kept_by_fit())
+
+    def bootstrap(self, n: int = 200, seed: int | None = None) -> BootstrapTables:
+        """Fit again to records drawn with replacement, starting at the estimate.
+
+        The data is compiled once; each replicate has other weights of the same rows: multinomial
+        where all weights are whole numbers, else Dirichlet (the Bayesian bootstrap).
+
+        Parameters
+        ----------
+        n : int, default 200
+            Replicates. For intervals some hundreds.
+        seed : int, optional
+            Of the draws; by default the estimator's.
+
+        Returns
+        -------
+        BootstrapTables
+            With ``interval(level)``, ``standard_errors()`` and ``values(variable)``.
+
+        Notes
+        -----
+        Replicates start at the estimate, so that the states of latent variables keep their
+        order: what is shown is the spread around this maximum, not that there may be others.
+
+        References
+        ----------
+        Efron (1979), Ann. Stat. 7(1), 1-26. Rubin (1981), Ann. Stat. 9(1), 130-134.
+        """
+        check_integer("seed", seed, low=0, optional=True)
+        return draw_bootstrap(self._kept_by_fit(), n, self.seed if seed is None else seed, self.n_jobs)
+
+    def identifiability(self, seed: int | None = None) -> Identifiability:
+        """Find out which parameters rows like the fit's can tell apart, however many there are of each.
+
+        Parameters
+        ----------
+        seed : int, optional
+            Of the parameters at which this is found out; by default the estimator's. Nothing but
+            bad luck depends on it.
+
+        Returns
+        -------
+        Identifiability
+            ``n_parameters``, ``rank``, ``deficiency``; ``confounded``: groups of CPD columns that can
+            be changed together without a change in any row's probability; ``without_data``.
+
+        Raises
+        ------
+        MemoryBudgetError
+            The data joins more than 20,000 parameters.
+
+        References
+        ----------
+        Goodman (1974), Biometrika 61(2), 215-231.
+        """
+        check_integer("seed", seed, low=0, optional=True)
+        return tell_identifiability(self._kept_by_fit(), self.seed if seed is None else seed)
+
+    def _kept_by_fit(self) -> Kept:
+        """Give what the last fit has kept."""
+        self.check_is_fitted()
+        if not hasattr(self, "_kept"):
+            raise ValueError(
+                "there was no fit, so that there is no data to ask how sure it is of the CPDs: from_model has none. "
+                "Call fit."
+            )
+        return self._kept
 
     def _fitted(self) -> answers.Fitted:
         """Say what the questions about rows work with; the memory is that of the fit's own engine."""

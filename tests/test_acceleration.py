@@ -231,8 +231,10 @@ class TestCoordinates:
         wild += [np.full(len(target), value) for value in (np.nan, np.inf, -1.0, 0.0, 1e-200)]
         of_cell = case.network.column_of_cell
         for position in wild:
+            length = 10.0 ** rng.integers(0, 30)
+            extrapolated = target + length * (random_parameters(case.network, rng) - target)
             with np.errstate(all="ignore"):
-                found = [family.retract(position, target), family.keep_inside(position, target)]
+                found = [family.retract(position, target), family.keep_inside(extrapolated, target)]
             for inside in found:
                 assert np.isfinite(inside).all()
                 np.testing.assert_allclose(case.network.column_sums(inside), 1, rtol=1e-12)

@@ -12,11 +12,11 @@ from pgmpy_em_ext.cpd_family.categorical import Categorical
 from pgmpy_em_ext.e_step.exact import compile as compile_module
 from pgmpy_em_ext.e_step.exact import sections, zeros
 from pgmpy_em_ext.em import Problem, init
-from pgmpy_em_ext.frames import interval_frames
 from pgmpy_em_ext.network import build_network
 from pgmpy_em_ext.reduction import rows_with_weight
 from pgmpy_em_ext.standard_errors import standard_errors
 from pgmpy_em_ext.types import Evidence
+from pgmpy_em_ext.uncertainty import BootstrapTables
 
 BACKENDS = ["numpy", "numba", "numba in sections"]
 
@@ -216,6 +216,6 @@ def test_intervals():
     with pytest.raises(ValueError, match=r"level must be a number between 0 and 1\. Got: 95\."):
         percentile_interval(draws, 95)
     network = pair_with_holes()[0]
-    low_frames, high_frames = interval_frames(network, draws, 0.9)
+    low_frames, high_frames = BootstrapTables(network, draws).interval(0.9)
     assert low_frames["B"].shape == (3, 2)
     assert high_frames["A"].to_numpy() == pytest.approx(0.95)

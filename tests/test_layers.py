@@ -19,7 +19,6 @@ PANDAS_OR_PGMPY = {
     "e_step/pgmpy_inference",
     "encoding",
     "formats",
-    "frames",
     "initializer",
     "packing",  # for its hash table
     "prepare",
@@ -28,6 +27,7 @@ PANDAS_OR_PGMPY = {
     "states",
     "structure",
     "tables",
+    "uncertainty",
     "weighted_em",
 }
 

@@ -8,10 +8,10 @@ from hypothesis import assume, given, settings
 from problems import ProblemCase, brute_force, cases, random_parameters, sample_codes
 
 from pgmpy_em_ext import EnumerationEStep, ExactEStep, MemoryBudgetError, checks
+from pgmpy_em_ext.answers import cpd_frames
 from pgmpy_em_ext.bootstrap import climb
 from pgmpy_em_ext.cpd_family.categorical import Categorical
 from pgmpy_em_ext.em import Problem, init, step
-from pgmpy_em_ext.frames import error_frames, reason_frames
 from pgmpy_em_ext.network import build_network
 from pgmpy_em_ext.standard_errors import REASONS, Reason, standard_errors
 from pgmpy_em_ext.types import Evidence
@@ -341,7 +341,7 @@ def test_frames():
     network = build_network("AB", {"B": "A"}, {"A": ["x", "y"], "B": [0, 1]})
     evidence = Evidence(np.array([[0, 0], [0, 1]]), np.array([3.0, 1.0]), np.arange(2))
     found = standard_errors(problem_of(network, evidence), network, np.array([1.0, 0.0, 0.75, 0.25, 0.5, 0.5]))
-    errors, reasons = error_frames(network, found), reason_frames(network, found)
+    errors, reasons = cpd_frames(network, found.errors), cpd_frames(network, found.texts)
     assert errors["B"].to_numpy()[0, 0] == pytest.approx(np.sqrt(3) / 8)
     assert reasons["B"].iloc[0].to_list() == ["", "fewer than one record"]
     assert reasons["A"].squeeze().to_list() == ["boundary", "boundary"]
