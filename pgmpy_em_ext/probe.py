@@ -136,7 +136,7 @@ class _Prober:
         self.n_e_steps += 1
         position = self.chart.position + displacement
         try:
-            parameters = self.problem.family.retract(position, self.state.parameters)
+            parameters = self.problem.family.retract(position, self.state.parameters, self.state.parameters)
             return evaluate(self.problem, self.state, parameters, self.active)
         except ImpossibleEvidenceError:
             return None

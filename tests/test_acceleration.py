@@ -219,7 +219,7 @@ class TestCoordinates:
         # Counts under which the M-step leads to a point nearby.
         sums = case.network.column_sums(counts + 0.3)[case.network.column_of_cell]
         chart = problem.family.chart(state.parameters, near * sums - 0.3)
-        step = problem.family.retract(chart.position + chart.gradient / chart.metric, near)
+        step = problem.family.retract(chart.position + chart.gradient / chart.metric, near, state.parameters)
         np.testing.assert_allclose(step, near, atol=1e-5)
 
     @given(case=cases(deterministic=False), seed=st.integers(0, 99))
@@ -234,7 +234,7 @@ class TestCoordinates:
             length = 10.0 ** rng.integers(0, 30)
             extrapolated = target + length * (random_parameters(case.network, rng) - target)
             with np.errstate(all="ignore"):
-                found = [family.retract(position, target), family.keep_inside(extrapolated, target)]
+                found = [family.retract(position, target, target), family.keep_inside(extrapolated, target)]
             for inside in found:
                 assert np.isfinite(inside).all()
                 np.testing.assert_allclose(case.network.column_sums(inside), 1, rtol=1e-12)

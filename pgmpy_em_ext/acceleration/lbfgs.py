@@ -93,7 +93,7 @@ class LBFGS(Accelerator):
         is_em |= ~(np.isfinite(slope) & (slope > 0))
         length = np.where(is_em, 0.0, memory.length)[blocks.of_cell]
         moved = point.chart.position + length * np.where(length > 0, direction, 0.0)
-        proposed = family.retract(moved, point.target)
+        proposed = family.retract(moved, point.target, point.parameters)
         return Proposal(np.where(is_em[blocks.of_cell], point.target, proposed), is_em)
 
     def learn(

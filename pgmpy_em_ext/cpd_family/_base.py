@@ -59,8 +59,8 @@ class CPDFamily(Protocol):
         """Take out of a vector what no movement of the parameters can follow."""
         ...
 
-    def retract(self, position: FloatArray, target: FloatArray) -> FloatArray:
-        """Turn coordinates that a step has led to into parameters; ``target`` is where EM would go."""
+    def retract(self, position: FloatArray, target: FloatArray, current: FloatArray) -> FloatArray:
+        """Turn coordinates that a step has led to into parameters; ``target`` is where EM goes from ``current``."""
         ...
 
     def keep_inside(self, parameters: FloatArray, target: FloatArray) -> FloatArray:

@@ -23,6 +23,9 @@ SHRINK = 0.05
 """What part of an entry's value after an EM step an accelerated step leaves it at least: entries come near zero
 within a few steps, and none becomes zero, which it would stay."""
 
+COLLAPSE = 0.01
+"""An entry of which an EM step leaves no more than this is on its way to zero, and follows EM."""
+
 NEGLIGIBLE = 1e-100
 """Entries below this follow EM alone: divisions by their roots would leave the range of floating point."""
 
@@ -123,11 +126,15 @@ class Categorical:
         outwards = self.network.column_sums(vector * position)[of_cell] * position
         return np.where(self.fixed[of_cell], 0.0, vector - outwards)
 
-    def retract(self, position: FloatArray, target: FloatArray) -> FloatArray:
-        """Square and normalise; no entry falls below a part of its target, `SHRINK`."""
+    def retract(self, position: FloatArray, target: FloatArray, current: FloatArray) -> FloatArray:
+        """Square and normalise.
+
+        No entry falls below a part of its target, `SHRINK`. Those that EM all but wipes out follow
+        it: the coordinates, in which a step at most halves them, would take long.
+        """
         squares = self._scale(position * position, target)
         inside = np.maximum(squares, SHRINK * target)
-        kept = (target <= NEGLIGIBLE) | self.fixed[self.network.column_of_cell]
+        kept = (target <= np.maximum(COLLAPSE * current, NEGLIGIBLE)) | self.fixed[self.network.column_of_cell]
         return self._scale(np.where(kept, target, inside), target)
 
     def keep_inside(self, parameters: FloatArray, target: FloatArray) -> FloatArray:
