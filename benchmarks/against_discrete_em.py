@@ -40,8 +40,10 @@ def measure_hidden(rows: int, threads: str) -> dict[str, float]:
         return estimator.fit(model, table)
 
     with common.peak_memory() as our_memory:
-        ours = common.time_fit(model, table, states, init_cpds=start, n_jobs=n_jobs, max_iter=OUR_STEPS, tol=0)
-    same = common.time_fit(model, table, states, 1, init_cpds=start, max_iter=2, tol=0)
+        ours = common.time_fit(
+            model, table, states, init_cpds=start, n_jobs=n_jobs, max_iter=OUR_STEPS, tol=0, acceleration=None
+        )
+    same = common.time_fit(model, table, states, 1, init_cpds=start, max_iter=2, **common.STEP_BY_STEP)
     timer = common.peer_timer(threads)
     one_s, _ = common.clock(lambda: run_theirs(1), 1, timer)
     with common.peak_memory() as their_memory:
@@ -70,7 +72,7 @@ def measure_students() -> dict[str, float]:
     model = DiscreteBayesianNetwork([("Kind", question) for question in questions], latents={"Kind"})
     first = WeightedEM(init_cpds="random", n_init=1, max_iter=0, seed=3, show_progress=False).fit(model, table)
     start = {cpd.variable: cpd for cpd in first.parameters_}
-    ours = common.time_fit(model, table, {}, REPEATS, init_cpds=start, max_iter=STUDENT_STEPS, tol=0)
+    ours = common.time_fit(model, table, {}, REPEATS, init_cpds=start, max_iter=STUDENT_STEPS, **common.STEP_BY_STEP)
     theirs = DiscreteEM(init_cpds=start, max_iter=STUDENT_STEPS, atol=0, show_progress=False)
     theirs_s, _ = common.clock(lambda: theirs.fit(model, table), REPEATS)
     return {

@@ -110,10 +110,21 @@ def measure_iteration(name: str, rows: int, threads: str) -> dict[str, float]:
     """
     model, table, marked, states, start = _problem(name, rows)
     n_jobs = common.THREADS[threads]
-    ours = common.time_fit(model, table, states, init_cpds=start, n_jobs=n_jobs, max_iter=OUR_STEPS, tol=0)
+    ours = common.time_fit(
+        model, table, states, init_cpds=start, n_jobs=n_jobs, max_iter=OUR_STEPS, tol=0, acceleration=None
+    )
     textbook = ExactEStep(prune_barren=False)
     same = common.time_fit(
-        model, table, states, 1, init_cpds=start, max_iter=STEPS, tol=0, prior=Dirichlet(PRIOR), e_step=textbook
+        model,
+        table,
+        states,
+        1,
+        init_cpds=start,
+        max_iter=STEPS,
+        tol=0,
+        acceleration=None,
+        prior=Dirichlet(PRIOR),
+        e_step=textbook,
     )
     shorter, _ = fit_pyagrum(list(start.values()), marked, threads, SHORT_STEPS)
     longer, learned = fit_pyagrum(list(start.values()), marked, threads, STEPS)

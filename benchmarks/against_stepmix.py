@@ -60,7 +60,7 @@ def measure(rows: int, threads: str) -> dict[str, float]:
     start = to_cpds(first)
     common_arguments = {"init_cpds": start, "n_jobs": n_jobs}
     with common.peak_memory() as our_memory:
-        ours = common.time_fit(model, table, states, **common_arguments, max_iter=STEPS - 1, tol=0)
+        ours = common.time_fit(model, table, states, **common_arguments, max_iter=STEPS - 1, **common.STEP_BY_STEP)
     our_whole = common.time_fit(model, table, states, **common_arguments)
     theirs_ms = (longer_s - first_s) / (STEPS - 1) * 1e3
     return {

@@ -47,6 +47,9 @@ PACKAGES = ("pgmpy_em_ext", "pgmpy", "numpy", "pandas", "scikit-learn", "numba",
 THREADS = {"one": 1, "all": -1}
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 WARM_UP_ROWS = 100
+STEP_BY_STEP = {"tol": 0, "acceleration": None}
+"""Arguments of `WeightedEM` where its steps are compared with another tool's: plain EM, as many as are asked for."""
+
 EXIT_NO_PEER = 3
 """Exit status of a script whose peer is not installed."""
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 RESULTS = Path(__file__).resolve().parent / "results"
 Record = dict[str, Any]
 
@@ -109,6 +111,35 @@ QUESTIONS = """\
 ## Questions about rows
 
 ALARM with known CPDs, {rows} rows with 20 % of the cells missing. Seconds for all rows, from a DataFrame.
+"""
+
+ACCELERATION = """\
+## Acceleration
+
+E-steps until the log-likelihood is within 0.01 nats of the run's own limit, on problems with latent variables: the
+median of {starts} starts. They are counted, not timed.
+
+{near}
+In the median of the problems, the median start needs {saving} times fewer E-steps with `acceleration="auto"`, the
+default. The largest fall of the objective in all runs was {fall} of its size. Where fits stop by themselves, at
+the default `tol` of 0.001 nats, plain EM went on for up to 60,000 steps, and gained no more than, in nats:
+
+{gaps}
+A fit with "auto" makes {stopped} E-steps in the median, the 20 with which it looks beyond its end included.
+"""
+
+RESTARTS = """\
+## Restarts
+
+How far below the highest objective that was ever found fits end, in the mean of {seeds} seeds, and the E-steps that all
+their runs made together. *Halving* is what `n_init` does; *plain* carries every start to its end.
+"""
+
+UNCERTAINTY = """\
+## How sure a fit is
+
+ALARM, {rows} rows with 20 % of the cells missing: seconds for `standard_errors()`, `bootstrap(n=100)` and
+`identifiability()`.
 """
 
 COLD = """\
@@ -408,6 +439,68 @@ def cold_start(result: Record) -> str:
     return COLD.format(rows=number(result["starts"][0]["rows"])) + "\n" + markdown_table(columns, result["starts"])
 
 
+def acceleration(result: Record) -> str:
+    """Write a line a problem, a column a method."""
+    problems = list(dict.fromkeys(record["problem"] for record in result["runs"]))
+    methods = list(dict.fromkeys(record["method"] for record in result["runs"]))
+    found = {(record["problem"], record["method"]): record for record in result["runs"]}
+    tables = []
+    for key, show in (("near", number), ("largest_gap", lambda value: f"{max(value, 0.0):.1g}")):
+        columns = {"problem": field("problem")}
+        columns |= {method: field(method) for method in methods}
+        lines = [
+            {"problem": problem} | {method: show(found[problem, method][key]) for method in methods}
+            for problem in problems
+        ]
+        tables.append(markdown_table(columns, lines))
+    saving = float(np.median([found[problem, "auto"]["saving"] for problem in problems]))
+    fall = max(record["largest_fall"] for record in result["runs"])
+    stopped = float(np.median([found[problem, "auto"]["stopped"] for problem in problems]))
+    return ACCELERATION.format(
+        starts=result["runs"][0]["n_starts"],
+        near=tables[0],
+        gaps=tables[1],
+        saving=number(saving),
+        fall=f"{fall:.0e}",
+        stopped=number(stopped),
+    )
+
+
+def restarts(result: Record) -> str:
+    """Write a line a problem and way."""
+    records = result["fits"]
+    highest = {
+        problem: max(record["highest"] for record in records if record["problem"] == problem)
+        for problem in dict.fromkeys(record["problem"] for record in records)
+    }
+    columns = {
+        "problem": field("problem"),
+        "way": field("way"),
+        "starts": field("n_init"),
+        "E-steps": field("e_steps", lambda value: number(round(value))),
+        "below the highest, nats": field("below", lambda value: f"{value:.2f}"),
+    }
+    lines = [{**record, "below": highest[record["problem"]] - record["objective"]} for record in records]
+    return RESTARTS.format(seeds=records[0]["n_seeds"]) + "\n" + markdown_table(columns, lines)
+
+
+def uncertainty(result: Record) -> str:
+    """Write a line a number of threads."""
+    columns = {
+        "threads": field("threads"),
+        "free parameters": field("parameters"),
+        "rank": field("rank"),
+        "standard errors": field("standard_errors_s"),
+        "100 replicates": field("bootstrap_s"),
+        "identifiability": field("identifiability_s"),
+    }
+    return (
+        UNCERTAINTY.format(rows=number(result["answers"][0]["rows"]))
+        + "\n"
+        + markdown_table(columns, result["answers"])
+    )
+
+
 SECTIONS = {
     "e_step": e_step,
     "against_pyagrum": against_pyagrum,
@@ -417,6 +510,9 @@ SECTIONS = {
     "missing_share": missing_share,
     "large_networks": large_networks,
     "questions": questions,
+    "acceleration": acceleration,
+    "restarts": restarts,
+    "uncertainty": uncertainty,
     "cold_start": cold_start,
 }
 

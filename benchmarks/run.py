@@ -19,6 +19,9 @@ NAMES = [
     "missing_share",
     "large_networks",
     "questions",
+    "acceleration",
+    "restarts",
+    "uncertainty",
     "cold_start",
 ]
 
