@@ -1,8 +1,10 @@
 """Answers that others have published, to the digits that they give."""
 
+import latent_problems
 import numpy as np
 import pandas as pd
 import pytest
+from latent_problems import read_patterns
 from pgmpy.factors.discrete import TabularCPD
 from pgmpy.models import DiscreteBayesianNetwork
 
@@ -105,31 +107,20 @@ class TestCrimeVictimisation:
         assert answer == pytest.approx(first, abs=1e-6)
 
 
-def patterns(text):
-    """Read `1122:5 ...`: the digits are the items' answers, the number their count."""
-    rows = [(*map(int, digits), int(count)) for digits, count in (word.split(":") for word in text.split())]
-    items = "ABCDEFG"[: len(rows[0]) - 1]
-    return pd.DataFrame(rows, columns=[*items, "n"])
+def with_counts(table):
+    answers, counts = read_patterns(table)
+    return answers.assign(n=counts)
 
 
-CARCINOMA = patterns(
-    "1111111:34 1111211:2 1211111:6 1211112:1 1211211:4 1211212:5 2111111:2 2121212:1 2211111:2 2211112:1 "
-    "2211211:2 2211212:7 2211222:1 2212112:1 2212212:2 2212222:3 2221212:13 2221222:5 2222212:10 2222222:16"
-)
-VALUES = patterns(
-    "1111:20 1112:2 1121:9 1122:2 1211:6 1212:1 1221:4 1222:1 2111:38 2112:7 2121:24 2122:6 2211:25 2212:6 2221:23 "
-    "2222:42"
-)
-CHEATING = patterns(
-    "1111:207 1112:46 1121:7 1122:5 1211:13 1212:4 1221:1 1222:2 2111:10 2112:3 2121:1 2122:2 2211:11 2212:4 2221:1 "
-    "2222:2"
-)
+CARCINOMA = with_counts(latent_problems.CARCINOMA)
+VALUES = with_counts(latent_problems.VALUES)
+CHEATING = with_counts(latent_problems.CHEATING)
 
 
-def latent_class(data, n_classes, **settings):
+def latent_class(data, n_classes, seed=0, **settings):
     items = [column for column in data.columns if column != "n"]
     model = DiscreteBayesianNetwork([("class", item) for item in items], latents={"class"})
-    estimator = WeightedEM(latent_card={"class": n_classes}, seed=0, **settings)
+    estimator = WeightedEM(latent_card={"class": n_classes}, seed=seed, **settings)
     model.fit(data, estimator=estimator, sample_weight=data["n"])
     return model, estimator
 
@@ -153,6 +144,22 @@ class TestLatentClasses:
     def test_log_likelihood(self, data, n_classes, published, digits):
         _, estimator = latent_class(data, n_classes, n_init=30, tol=1e-7, max_iter=20_000)
         assert estimator.log_likelihood_ == pytest.approx(published, abs=0.5 * 10**-digits + 1e-6)
+
+    @pytest.mark.parametrize(("data", "n_classes", "published"), [(CARCINOMA, 3, -293.705), (VALUES, 2, -504.4677)])
+    def test_the_defaults_find_the_maximum_from_every_seed(self, data, n_classes, published):
+        self.check_seeds(range(10), data, n_classes, published)
+
+    @pytest.mark.campaign
+    @pytest.mark.parametrize(("data", "n_classes", "published"), [(CARCINOMA, 3, -293.705), (VALUES, 2, -504.4677)])
+    def test_the_defaults_find_the_maximum_from_two_hundred_seeds(self, data, n_classes, published):
+        self.check_seeds(range(200), data, n_classes, published)
+
+    @staticmethod
+    def check_seeds(seeds, data, n_classes, published):
+        for seed in seeds:
+            _, estimator = latent_class(data, n_classes, seed=seed)
+            assert estimator.converged_
+            assert estimator.log_likelihood_ == pytest.approx(published, abs=2e-3), seed
 
     def test_carcinoma_solution(self):
         model, estimator = latent_class(CARCINOMA, 3, n_init=20, tol=1e-8)
