@@ -11,7 +11,10 @@ from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import distinct_rows
 from pgmpy_em_ext.prepare import Prepared
 from pgmpy_em_ext.restarts import Best
-from pgmpy_em_ext.types import MISSING, CPDColumn
+from pgmpy_em_ext.types import MISSING, BoolArray, CPDColumn, FloatArray
+
+BOUNDARY = 1e-6
+"""Entries below this count as zero."""
 
 logger = logging.getLogger(__name__)
 
@@ -73,19 +76,24 @@ def make_uniform(problem: Problem, network: Network, best: Best) -> tuple[EMStat
     unknown = family.without_data(state.statistics.counts)
     if not unknown.any():
         return state, []
-    columns = np.flatnonzero(unknown)
-    starts = np.searchsorted(network.family_of_column, np.arange(network.n_nodes))
-    rows = [
-        CPDColumn(network.names[node], parents)
-        for node in np.unique(network.family_of_column[columns]).tolist()
-        for parents in network.parent_states(node, columns[network.family_of_column[columns] == node] - starts[node])
-    ]
+    rows = network.name_columns(np.flatnonzero(unknown))
     if len(best.history) == 1:  # no M-step was made: the start is returned as it is
         return state, rows
     opened = np.where(unknown[network.column_of_cell], network.uniform, state.parameters)
     reached = unknown & ~family.without_data(init(problem, opened).statistics.counts)
     parameters = np.where((unknown & ~reached)[network.column_of_cell], network.uniform, state.parameters)
     return state._replace(parameters=parameters), rows
+
+
+def find_boundary(network: Network, state: EMState, starts: list[FloatArray], free: BoolArray) -> list[CPDColumn]:
+    """Name the free columns with an entry at zero that was not at zero in every start.
+
+    Columns that stand for less than one record are left out: nothing is known of them anyway.
+    """
+    at_zero = (state.parameters < BOUNDARY) & (np.max(starts, axis=0) >= BOUNDARY)
+    fell = np.logical_or.reduceat(at_zero, network.column_starts)
+    known = network.column_sums(state.statistics.counts) >= 1
+    return network.name_columns(np.flatnonzero(fell & known & free))
 
 
 def summarize(prepared: Prepared, sizes: dict[str, int]) -> ReductionSummary:

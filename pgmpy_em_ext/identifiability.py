@@ -284,8 +284,8 @@ def _summarize(network: Network, family: Categorical, cells: Cells, spectra: lis
     return Identifiability(
         n_parameters=family.n_free,
         rank=cells.n_settled + sum(one.rank for one in spectra),
-        confounded=[name_columns(network, group) for group in groups],
-        without_data=name_columns(network, np.flatnonzero(unheard).tolist()),
+        confounded=[network.name_columns(np.array(group)) for group in groups],
+        without_data=network.name_columns(np.flatnonzero(unheard)),
         smallest_kept=min((one.smallest_kept for one in spectra), default=1.0),
         largest_dropped=max((one.largest_dropped for one in spectra), default=0.0),
     )
@@ -318,14 +318,3 @@ def _reduce(basis: FloatArray) -> FloatArray:
         reduced[row, pivot] = 1.0
         used[row] = True
     return reduced
-
-
-def name_columns(network: Network, columns: list[int]) -> list[CPDColumn]:
-    """Name some columns of the flat layout."""
-    first = np.searchsorted(network.family_of_column, np.arange(network.n_nodes))
-    named = []
-    for column in columns:
-        node = int(network.family_of_column[column])
-        (parents,) = network.parent_states(node, np.array([column - first[node]]))
-        named.append(CPDColumn(network.names[node], parents))
-    return named

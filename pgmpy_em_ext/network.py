@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 
 from pgmpy_em_ext.exceptions import MemoryBudgetError
-from pgmpy_em_ext.types import FloatArray, IntArray
+from pgmpy_em_ext.types import CPDColumn, FloatArray, IntArray
 
 MAX_CELLS = 2**27
 """Most entries of one CPD: a gigabyte."""
@@ -190,6 +190,16 @@ class Network:
         ]
         names = [self.names[parent] for parent in parents]
         return [dict(zip(names, states, strict=True)) for states in zip(*named, strict=True)]
+
+    def name_columns(self, columns: IntArray) -> list[CPDColumn]:
+        """Name CPD columns, given by their numbers over all families, in rising order."""
+        first = np.searchsorted(self.family_of_column, np.arange(self.n_nodes))
+        family = self.family_of_column[columns]
+        return [
+            CPDColumn(self.names[node], parents)
+            for node in np.unique(family).tolist()
+            for parents in self.parent_states(node, columns[family == node] - first[node])
+        ]
 
     def observed_states(self, codes: IntArray, nodes: Iterable[int] | None = None) -> dict[Hashable, Hashable]:
         """Name the observed states of one row, of all variables or of some."""

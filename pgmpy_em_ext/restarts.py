@@ -214,9 +214,7 @@ def best_of(
         while True:
             results = runs.go_on(race, rule, n_jobs)
             is_cut = runs.watcher.stopped or _is_late(rule)
-            following = halve(race, _predict(race, results))
-            if race.is_decided:
-                following = readmit(race, _reached(blocks, race, results), rule.tol)
+            following = _next_leg(blocks, race, results, rule.tol)
             is_over = is_cut or following is race
             race = race if is_over else following
             for number in sorted(results.keys() - finished):
@@ -238,6 +236,13 @@ def best_of(
         for number in states
     }
     return _put_together(problem, blocks, race, results, states, is_cut=is_cut), records
+
+
+def _next_leg(blocks: Blocks, race: Race, results: dict[int, RunResult], tol: float) -> Race:
+    """Say which runs go on; the same race where all have ended."""
+    if race.is_decided:
+        return readmit(race, _reached(blocks, race, results), tol)
+    return halve(race, _predict(race, results))
 
 
 def _is_late(rule: StoppingRule) -> bool:

@@ -181,19 +181,16 @@ def run(
     while True:
         least = rule._replace(min_iter=max(rule.min_iter, progress.not_before))
         status = stop_reason(least, progress.history, progress.gaps, progress.largest_change)
-        if observer is not None and is_new and observer(stand.state, progress):
-            status = status or "callback"
+        is_stopped = observer is not None and is_new and observer(stand.state, progress)
         is_new = True
-        if (
-            status == "converged"
-            and rule.probes_saddles
-            and fell_at is None
-            and progress.n_resumptions < MAX_RESUMPTIONS
-        ):
-            escaped, progress = _probe(problem, blocks, accelerator, stand, progress, rule, racing)
-            if escaped is not None:
-                stand, best, status = escaped, escaped.state, None
+        may_go_on = fell_at is None and not is_stopped and progress.n_resumptions < MAX_RESUMPTIONS
+        if status == "converged" and rule.probes_saddles and may_go_on:
+            beyond, progress = _probe(problem, blocks, accelerator, stand, progress, rule, racing)
+            if beyond is not None:
+                stand, best = beyond, beyond.state
                 continue
+        if is_stopped:
+            status = status or "callback"
         if status is not None:
             return RunResult(best, progress, status, fell_at)
         absorbing = problem.family.absorbing(stand.state.parameters)

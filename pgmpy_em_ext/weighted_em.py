@@ -23,7 +23,7 @@ from pgmpy_em_ext.e_step.exact import ExactEStep
 from pgmpy_em_ext.em import EMState, Problem
 from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, number_rows, read_table
 from pgmpy_em_ext.exceptions import NotReplicatedWarning
-from pgmpy_em_ext.finish import make_uniform, summarize
+from pgmpy_em_ext.finish import find_boundary, make_uniform, summarize
 from pgmpy_em_ext.identifiability import Identifiability
 from pgmpy_em_ext.initializer import Initializer
 from pgmpy_em_ext.monitor import MIN_STEPS_WITH_LATENTS, StoppingRule
@@ -150,6 +150,9 @@ class WeightedEM(DiscreteParameterEstimator):
     aic_, bic_ : float
         Akaike's and Schwarz's criterion; the smaller, the better. Schwarz's sample size
         is the sum of the weights.
+    boundary_columns_ : list of CPDColumn
+        Columns in which an entry came within 1e-6 of zero on the way: the maximum is on the
+        boundary there, often for want of data. Columns of less than one record are left out.
     unidentified_rows_ : list of CPDColumn
         Parent configurations that no record reaches. Their distribution is uniform, unless no
         step was made, or the start's zeros alone keep the records away.
@@ -279,6 +282,9 @@ class WeightedEM(DiscreteParameterEstimator):
         best, restarts = self._run(problem, prepared, starts, deadline)
         state, unidentified = make_uniform(problem, prepared.network, best)
         self._store(prepared, problem, best, restarts, state, unidentified)
+        self.boundary_columns_ = find_boundary(
+            prepared.network, state, [start.parameters for start in starts], ~prepared.family.fixed
+        )
         self._warn_of_saddles(prepared, starts, state)
         self._warn_of_the_end(best, self.restarts_)
         return self

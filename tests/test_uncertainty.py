@@ -122,3 +122,16 @@ def test_a_best_that_only_one_run_found_is_said():
     with pytest.warns(NotReplicatedWarning, match=message):
         estimator.fit(problem.model, problem.data)
     assert estimator.replicated_ == 1
+
+
+def test_columns_that_fell_to_the_boundary_are_named():
+    """Two classes that the items tell apart without error, and one item that is pure chance."""
+    rng = np.random.default_rng(0)
+    kind = rng.integers(0, 2, 200)
+    data = pd.DataFrame({"X": kind, "Y": kind, "Z": kind, "W": rng.integers(0, 2, 200)})
+    model = DiscreteBayesianNetwork([("H", item) for item in data.columns], latents={"H"})
+    fit = WeightedEM(seed=0).fit(model, data)
+    assert fit.boundary_columns_ == [CPDColumn(item, {"H": state}) for item in "XYZ" for state in (0, 1)]
+    assert WeightedEM(seed=0, prior="K2").fit(model, data).boundary_columns_ == []
+    given = {cpd.variable: cpd for cpd in fit.parameters_}
+    assert WeightedEM(init_cpds=given, fixed_cpds=["X"]).fit(model, data).boundary_columns_ == []
