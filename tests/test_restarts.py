@@ -1,6 +1,7 @@
 """Best of N, callbacks, time limits, checkpoints, the progress bar: the same answer whatever the workers."""
 
 import time
+from typing import ClassVar
 
 import joblib
 import numpy as np
@@ -11,6 +12,7 @@ from pgmpy.models import DiscreteBayesianNetwork
 from sklearn.exceptions import ConvergenceWarning
 
 from pgmpy_em_ext import ExactEStep, Iteration, WeightedEM, checkpoint
+from pgmpy_em_ext.race import halve, readmit, start_race
 from pgmpy_em_ext.restarts import run_seeds
 
 pytestmark = pytest.mark.filterwarnings("ignore::pgmpy_em_ext.exceptions.NotReplicatedWarning")
@@ -327,3 +329,105 @@ class TestProgressBar:
         monkeypatch.setattr(pgmpy.config, "SHOW_PROGRESS", global_setting)
         WeightedEM(seed=0, n_init=2, show_progress=own).fit(model, data)
         assert capsys.readouterr().err == ""
+
+
+class TestRace:
+    """Successive halving, on three blocks and four to eight runs."""
+
+    of_cell = np.array([0, 0, 1, 1, 2, 3])  # three blocks, and a cell outside
+
+    def start(self, n_runs, differing):
+        starts = [np.zeros(6) for _ in range(n_runs)]
+        for number, start in enumerate(starts):
+            start[np.isin(self.of_cell, differing)] = number
+        return start_race(starts, self.of_cell, 3)
+
+    def test_blocks_on_which_all_starts_agree_are_run_once(self):
+        race = self.start(4, [1, 3])
+        assert race.contested.tolist() == [False, True, False, False]
+        assert race.racing[0].tolist() == [True, True, True, True]
+        assert race.racing[1].tolist() == [False, True, False, True]
+        assert race.in_race.all()
+        assert self.start(4, [3]).in_race.tolist() == [True, False, False, False]
+        assert self.start(4, [3]).is_decided
+
+    def test_the_better_half_goes_on_in_each_block_by_itself(self):
+        race = self.start(8, [0, 1])
+        predicted = np.zeros((8, 4))
+        predicted[:, 0] = np.arange(8)
+        predicted[:, 1] = -np.arange(8)
+        race = halve(race, predicted)
+        assert np.flatnonzero(race.racing[:, 0]).tolist() == [4, 5, 6, 7]
+        assert np.flatnonzero(race.racing[:, 1]).tolist() == [0, 1, 2, 3]
+        assert not race.is_decided
+        race = halve(race, predicted)
+        assert np.flatnonzero(race.racing[:, 0]).tolist() == [6, 7]
+        assert race.in_race.tolist() == [True, True, False, False, False, False, True, True]
+        assert race.is_decided
+        assert race.n_steps == 64
+
+    def test_of_equal_runs_the_earlier_go_on(self):
+        race = halve(self.start(5, [0]), np.zeros((5, 4)))
+        assert np.flatnonzero(race.racing[:, 0]).tolist() == [0, 1, 2]
+
+    def test_a_dropped_run_that_stood_higher_is_taken_back(self):
+        reached = np.zeros((4, 4))
+        race = halve(self.start(4, [0]), reached)
+        assert readmit(race, reached, 0.001) is race
+        reached[3, 0], reached[2, 0] = 0.01, 0.0005
+        back = readmit(race, reached, 0.001)
+        assert np.flatnonzero(back.racing[:, 0]).tolist() == [0, 1, 3]
+        assert back.is_decided
+
+
+class TestSeveralBlocks:
+    """Two latent class models that touch nowhere."""
+
+    @pytest.fixture
+    def both(self):
+        rng = np.random.default_rng(1)
+        columns = {}
+        for name in "AB":
+            shares = rng.dirichlet([0.7] * 3, size=(3, 4))
+            latent = rng.integers(0, 3, 60)
+            codes = (np.cumsum(shares[latent], axis=2) < rng.random((60, 4, 1))).sum(axis=2)
+            columns |= {f"{name}{item}": codes[:, item] for item in range(4)}
+        edges = [(f"H{name}", f"{name}{item}") for name in "AB" for item in range(4)]
+        return DiscreteBayesianNetwork(edges, latents={"HA", "HB"}), pd.DataFrame(columns)
+
+    settings: ClassVar = {"latent_card": {"HA": 3, "HB": 3}, "seed": 0}
+
+    def test_the_best_of_each_is_put_together(self, both):
+        whole = WeightedEM(**self.settings).fit(*both)
+        assert whole.history_[-1] == whole.objective_
+        assert len(whole.history_) == whole.n_iter_ + 1
+        assert whole.objective_ >= max(record.objective for record in whole.restarts_)
+        total = 0.0
+        for name in "AB":
+            model = DiscreteBayesianNetwork([(f"H{name}", f"{name}{item}") for item in range(4)], latents={f"H{name}"})
+            part = WeightedEM(latent_card={f"H{name}": 3}, seed=0, n_init=64).fit(model, both[1])
+            total += part.objective_
+        assert whole.objective_ <= total + 0.01
+        gains = []
+        for seed in range(8):
+            fit = WeightedEM(**{**self.settings, "seed": seed}, n_init=2).fit(*both)
+            gains.append(fit.objective_ - max(record.objective for record in fit.restarts_))
+            assert fit.score_samples(both[1]).sum() == pytest.approx(fit.log_likelihood_, abs=1e-9)
+            assert fit.history_[-1] == fit.objective_
+        assert min(gains) >= 0
+        assert max(gains) > 0.1
+
+    def test_a_block_whose_start_is_given_is_run_once(self, both):
+        first = WeightedEM(**self.settings, n_init=1).fit(*both)
+        given = {cpd.variable: cpd for cpd in first.parameters_ if cpd.variable.startswith(("HB", "B"))}
+        evaluated = []
+
+        class Spy(ExactEStep):
+            def expected_statistics(self, plan, parameters, active=None):
+                evaluated.append(None if active is None else active[:-1].tolist())
+                return super().expected_statistics(plan, parameters, active)
+
+        fit = WeightedEM(**self.settings, init_cpds=given, n_init=6, e_step=Spy()).fit(*both)
+        n_evaluated = [sum(active is None or active[block] for active in evaluated) for block in range(2)]
+        assert min(n_evaluated) <= 5 + fit.restarts_[0].n_e_steps
+        assert max(n_evaluated) > min(n_evaluated) + 5 * 15
