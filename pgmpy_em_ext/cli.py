@@ -136,7 +136,7 @@ def main() -> None:
     help="A node that is never observed, with its number of states; repeatable.",
 )
 @click.option("--prior", metavar="NAME[:NUMBER]", help="BDeu:10, K2 or Dirichlet:0.5; none by default.")
-@click.option("--restarts", type=int, help="Runs, of which the best is kept; by default 10 with latents, else 1.")
+@click.option("--restarts", type=int, help="Runs, of which the best is kept; by default 16 with latents, else 1.")
 @click.option("--weights", metavar="COLUMN", help="Column with the weight of each row.")
 @click.option(
     "--init",

@@ -118,7 +118,10 @@ class RandomStart(Initializer):
 
 
 class UniformStart(Initializer):
-    """Every CPD column uniform: with a latent variable, a saddle point that EM never leaves."""
+    """Every CPD column uniform: with a latent variable, a saddle point that no step of EM leaves.
+
+    A run that converges there looks beyond it and goes on.
+    """
 
     _tags: ClassVar[dict[str, Any]] = {"name": "uniform"}
 
@@ -242,8 +245,7 @@ class NearUniformStart(AvailableCaseStart):
     """As the default, but families that no row observes whole are drawn near the uniform: Dirichlet(20).
 
     A latent's states then differ little at first, and the data tells them apart. Of the
-    default's restarts every other one starts like this: on some problems these end higher,
-    on others those that start far apart.
+    default's restarts every other one starts like this; neither kind is better everywhere.
     """
 
     _tags: ClassVar[dict[str, Any]] = {"name": "near_uniform"}

@@ -216,6 +216,7 @@ def best_of(
             is_cut = runs.watcher.stopped or _is_late(rule)
             following = _next_leg(blocks, race, results, rule.tol)
             is_over = is_cut or following is race
+            is_whole_leg = race.n_steps <= rule.max_iter  # else a fit with a larger max_iter decides anew
             race = race if is_over else following
             for number in sorted(results.keys() - finished):
                 if on_finish is not None and (is_over or not race.in_race[number]):
@@ -223,7 +224,7 @@ def best_of(
                     finished.add(number)
             if is_over:
                 break
-            if checkpoint is not None:
+            if checkpoint is not None and is_whole_leg:
                 checkpoint.record_race(race)
     finally:
         runs.watcher.stopped = True  # also after an interruption, which reaches the main thread alone
@@ -263,6 +264,7 @@ class _Runs:
         self.problem, self.starts, self.accelerator = problem, starts, accelerator
         self.watcher, self.checkpoint = watcher, checkpoint
         self.results: dict[int, RunResult] = {}
+        self._ended: dict[int, BoolArray] = {}  # runs that have ended by themselves, and the blocks they were in
 
     def recall_dropped(self, race: Race) -> None:
         """Evaluate the runs that were dropped before an interruption, for their records."""
@@ -286,17 +288,20 @@ class _Runs:
         for number, result in zip(numbers, found, strict=True):
             if result is not None:
                 self.results[number] = result
+            if race.is_decided:
+                self._ended[number] = race.racing[number]
         return self.results
 
     def _go_on_one(self, number: int, leg: StoppingRule, racing: BoolArray) -> RunResult | None:
         known = self.results.get(number)
+        ended_in = self._ended.get(number)
         if known is None:
             if number > 0 and (self.watcher.stopped or _is_late(leg)):
                 return None
             saved = None if self.checkpoint is None else self.checkpoint.resume(number)
             progress, state = saved or Progress(self.starts[number].parameters), None
-        elif known.fell_at is not None:  # a fault: it is reported, and nothing is built on it
-            return known
+        elif known.fell_at is not None or (ended_in is not None and (ended_in == racing).all()):
+            return known  # it has ended; or it fell, which is a fault, on which nothing is built
         else:
             progress, state = known.progress, known.state
         try:

@@ -80,9 +80,10 @@ class WeightedEM(DiscreteParameterEstimator):
     init_cpds : dict, str or Initializer, optional
         A dict of `TabularCPD` (variables that are absent are drawn), or a strategy:
         "random", "uniform", "prior", "model", "complete_case", "available_case",
-        "marginal_mode" or "nearest_neighbor". By default "available_case": counts over
-        the rows that observe a family plus one pseudo count, and a random draw for
-        families that no row observes whole, such as those with a latent variable.
+        "near_uniform", "marginal_mode" or "nearest_neighbor". By default "available_case":
+        counts over the rows that observe a family plus one pseudo count, and a random draw for
+        families that no row observes whole, such as those with a latent variable; of several
+        runs every other one draws these "near_uniform".
     show_progress : bool, default True
         Show a progress bar with the log-likelihood, unless pgmpy's
         ``config.SHOW_PROGRESS`` is off.
@@ -93,22 +94,27 @@ class WeightedEM(DiscreteParameterEstimator):
         None for maximum likelihood; "K2", "BDeu", "Dirichlet", a prior object, or a dict
         of pseudo counts in pgmpy's layout. Pseudo counts are added to the expected counts.
     n_init : int, optional
-        Runs from independent starts, of which the best is kept; by default 10 where a
+        Runs from independent starts, of which the best is kept; by default 16 where a
         variable is latent, or never observed together with its children, and the start is
-        random, else 1. Further runs of a start that is not random are drawn at random.
+        random, else 1. Further runs of a start that is not random are drawn at random. By
+        successive halving the less promising half is dropped after 16 steps, and so on, until
+        two are left, in each independent block of families by itself.
     tol : float, default 1e-3
-        Stop when the objective's extrapolated distance from its limit was below this in
-        three steps in a row, in nats. 0 never stops by gain.
-    acceleration : {"auto", None}, default "auto"
-        "auto" takes the fastest method that there is; so far both are plain EM.
+        Stop when the objective's estimated distance from its limit was below this in three
+        steps in a row, in nats. 0 never stops by gain.
+    acceleration : {"auto", "squarem", "lbfgs", None}, default "auto"
+        How EM's limit is reached in fewer E-steps; the objective never falls. "lbfgs" makes
+        quasi-Newton steps that begin as EM steps; "auto" begins with EM, and goes over to them
+        where EM is slow; "squarem" extrapolates pairs of EM steps; None is plain EM. With an
+        engine that is not exact "auto" is plain EM too.
     fixed_cpds : dict or list, optional
         CPDs that are never updated: `TabularCPD` by variable, or names of variables whose
         CPD stands in ``init_cpds`` or in the model.
     max_time : float, optional
         Seconds, after which the best so far is returned, with a warning.
     callback : callable, optional
-        Called with an `Iteration` after every E-step, from several threads where ``n_jobs``
-        says so; a true result stops the fit.
+        Called with an `Iteration` at the start and after every step, from several threads
+        where ``n_jobs`` says so; a true result stops the fit.
     checkpoint : path, optional
         File that keeps the progress of a long fit; the same fit, begun again, goes on
         from it. Needs a seed.
@@ -407,11 +413,12 @@ class WeightedEM(DiscreteParameterEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+        n_carried = sum(record.status != "dropped" for record in restarts)
         if self.converged_ and best.contested and best.replicated < SURVIVORS:
             warnings.warn(
-                f"not replicated: of {len(restarts)} runs only one reached the best objective, "
-                f"{best.state.objective:.2f}, so that a higher maximum may have been missed. Raise n_init, or give a "
-                "prior or CPDs to start from.",
+                f"not replicated: of {n_carried} runs that were carried to the end only one reached the best "
+                f"objective, {best.state.objective:.2f}, so that a higher maximum may have been missed. Raise n_init, "
+                "or give a prior or CPDs to start from.",
                 NotReplicatedWarning,
                 stacklevel=3,
             )

@@ -23,7 +23,7 @@ from pgmpy_em_ext.probe import look_beyond
 from pgmpy_em_ext.run import Progress, run
 from pgmpy_em_ext.types import Blocks
 
-METHODS = ["auto", "squarem", "lbfgs", None]
+METHODS = list(ACCELERATIONS)
 EXACTLY = StoppingRule(tol=0, atol=None, max_iter=40, min_iter=0, deadline=None)
 TO_THE_LIMIT = StoppingRule(tol=1e-10, atol=None, max_iter=60_000, min_iter=20, deadline=None)
 

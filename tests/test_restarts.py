@@ -274,6 +274,31 @@ class TestCheckpoint:
         longer = WeightedEM(**settings).fit(model, data)
         assert bits(longer) == bits(WeightedEM(seed=0, n_init=1).fit(model, data))
 
+    def test_more_iterations_go_on_in_a_race_too(self, model, data, tmp_path):
+        settings = {"latent_card": {"H": 3}, "seed": 0, "n_init": 6}
+        with pytest.warns(ConvergenceWarning):
+            WeightedEM(max_iter=10, checkpoint=tmp_path / "fit.npz", **settings).fit(model, data)
+        longer = WeightedEM(checkpoint=tmp_path / "fit.npz", **settings).fit(model, data)
+        assert bits(longer) == bits(WeightedEM(**settings).fit(model, data))
+
+    @pytest.mark.parametrize("acceleration", ["auto", "squarem", "lbfgs", None])
+    @pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
+    def test_every_method_goes_on_to_the_same_bits(self, model, data, tmp_path, acceleration, share):
+        settings = {"latent_card": {"H": 3}, "seed": 1, "n_init": 5, "acceleration": acceleration, "max_iter": 5000}
+        seen = []
+        whole = WeightedEM(callback=lambda iteration: seen.append(iteration) and None, **settings).fit(model, data)
+        left = [int(share * len(seen))]
+
+        def interrupt(iteration):
+            left[0] -= 1
+            if left[0] == 0:
+                raise InterruptedFitError
+
+        path = tmp_path / "fit.npz"
+        with pytest.raises(InterruptedFitError):
+            WeightedEM(callback=interrupt, checkpoint=path, **settings).fit(model, data)
+        assert bits(WeightedEM(checkpoint=path, **settings).fit(model, data)) == bits(whole)
+
     def test_another_fits_file_is_refused(self, model, data, tmp_path):
         path = tmp_path / "fit.npz"
         WeightedEM(seed=0, n_init=1, checkpoint=path).fit(model, data)
