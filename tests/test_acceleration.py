@@ -233,8 +233,7 @@ class TestCoordinates:
         for position in wild:
             length = 10.0 ** rng.integers(0, 30)
             extrapolated = target + length * (random_parameters(case.network, rng) - target)
-            with np.errstate(all="ignore"):
-                found = [family.retract(position, target, target), family.keep_inside(extrapolated, target)]
+            found = [family.retract(position, target, target), family.keep_inside(extrapolated, target)]
             for inside in found:
                 assert np.isfinite(inside).all()
                 np.testing.assert_allclose(case.network.column_sums(inside), 1, rtol=1e-12)

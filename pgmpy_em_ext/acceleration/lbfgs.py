@@ -88,8 +88,9 @@ class LBFGS(Accelerator):
         is_em = ~memory.engaged | (n_pairs == 0) | (memory.length == 0)
         if is_em.all():
             return Proposal(point.target, is_em)
-        direction = _direction(memory, point.chart, blocks)
-        slope = block_sums(blocks, direction * point.chart.gradient)
+        with np.errstate(over="ignore", invalid="ignore"):  # a direction that is not finite is not taken
+            direction = _direction(memory, point.chart, blocks)
+            slope = block_sums(blocks, direction * point.chart.gradient)
         is_em |= ~(np.isfinite(slope) & (slope > 0))
         length = np.where(is_em, 0.0, memory.length)[blocks.of_cell]
         moved = point.chart.position + length * np.where(length > 0, direction, 0.0)

@@ -132,7 +132,8 @@ class Categorical:
         No entry falls below a part of its target, `SHRINK`. Those that EM all but wipes out follow
         it: the coordinates, in which a step at most halves them, would take long.
         """
-        squares = self._scale(position * position, target)
+        with np.errstate(over="ignore", invalid="ignore"):  # a step of any length: what overflows becomes the target
+            squares = self._scale(position * position, target)
         inside = np.maximum(squares, SHRINK * target)
         kept = (target <= np.maximum(COLLAPSE * current, NEGLIGIBLE)) | self.fixed[self.network.column_of_cell]
         return self._scale(np.where(kept, target, inside), target)
