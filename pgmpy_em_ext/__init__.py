@@ -10,60 +10,85 @@ from pgmpy_em_ext._version import __version__
 
 if TYPE_CHECKING:
     from pgmpy_em_ext.e_step._base import EStep
+    from pgmpy_em_ext.e_step.approx_inference import ApproxInferenceEStep
     from pgmpy_em_ext.e_step.enumeration import EnumerationEStep
     from pgmpy_em_ext.e_step.exact import ExactEStep
     from pgmpy_em_ext.e_step.pgmpy_inference import BeliefPropagationEStep, VariableEliminationEStep
-    from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError, NotReplicatedWarning
+    from pgmpy_em_ext.e_step.sampled import AutoEStep, GibbsEStep
+    from pgmpy_em_ext.exceptions import (
+        DegenerateWeightsError,
+        ImpossibleEvidenceError,
+        MemoryBudgetError,
+        NotReplicatedWarning,
+    )
     from pgmpy_em_ext.finish import ReductionSummary
     from pgmpy_em_ext.identifiability import Identifiability
     from pgmpy_em_ext.initializer import Initializer, StartContext
     from pgmpy_em_ext.network import Family, Network
     from pgmpy_em_ext.prior import K2, BDeu, Dirichlet, Prior
     from pgmpy_em_ext.restarts import Iteration, Restart
+    from pgmpy_em_ext.schedule import SAEM, Ascent, Fixed, Schedule
     from pgmpy_em_ext.selection import LatentCardSelection, select_latent_card
-    from pgmpy_em_ext.types import MISSING, CPDColumn, Evidence, ExpectedStatistics
-    from pgmpy_em_ext.uncertainty import BootstrapTables, StandardErrorTables
+    from pgmpy_em_ext.types import MISSING, Chains, CPDColumn, Evidence, ExpectedStatistics, SamplingNoise
+    from pgmpy_em_ext.uncertainty import BootstrapTables, MonteCarloErrors, StandardErrorTables
     from pgmpy_em_ext.weighted_em import WeightedEM
 
 _MODULES = {
-    "K2": "prior",
-    "MISSING": "types",
+    "ApproxInferenceEStep": "e_step.approx_inference",
+    "Ascent": "schedule",
+    "AutoEStep": "e_step.sampled",
     "BDeu": "prior",
-    "BootstrapTables": "uncertainty",
-    "CPDColumn": "types",
     "BeliefPropagationEStep": "e_step.pgmpy_inference",
+    "BootstrapTables": "uncertainty",
+    "Chains": "types",
+    "CPDColumn": "types",
+    "DegenerateWeightsError": "exceptions",
     "Dirichlet": "prior",
-    "EStep": "e_step._base",
     "EnumerationEStep": "e_step.enumeration",
+    "EStep": "e_step._base",
     "Evidence": "types",
     "ExactEStep": "e_step.exact",
     "ExpectedStatistics": "types",
     "Family": "network",
-    "ImpossibleEvidenceError": "exceptions",
+    "Fixed": "schedule",
+    "GibbsEStep": "e_step.sampled",
     "Identifiability": "identifiability",
+    "ImpossibleEvidenceError": "exceptions",
     "Initializer": "initializer",
     "Iteration": "restarts",
+    "K2": "prior",
     "LatentCardSelection": "selection",
     "MemoryBudgetError": "exceptions",
+    "MISSING": "types",
+    "MonteCarloErrors": "uncertainty",
     "Network": "network",
     "NotReplicatedWarning": "exceptions",
     "Prior": "prior",
     "ReductionSummary": "finish",
     "Restart": "restarts",
+    "SAEM": "schedule",
+    "SamplingNoise": "types",
+    "Schedule": "schedule",
+    "select_latent_card": "selection",
     "StandardErrorTables": "uncertainty",
     "StartContext": "initializer",
     "VariableEliminationEStep": "e_step.pgmpy_inference",
     "WeightedEM": "weighted_em",
-    "select_latent_card": "selection",
 }
 
 __all__ = [
     "K2",
     "MISSING",
+    "SAEM",
+    "ApproxInferenceEStep",
+    "Ascent",
+    "AutoEStep",
     "BDeu",
     "BeliefPropagationEStep",
     "BootstrapTables",
     "CPDColumn",
+    "Chains",
+    "DegenerateWeightsError",
     "Dirichlet",
     "EStep",
     "EnumerationEStep",
@@ -71,17 +96,22 @@ __all__ = [
     "ExactEStep",
     "ExpectedStatistics",
     "Family",
+    "Fixed",
+    "GibbsEStep",
     "Identifiability",
     "ImpossibleEvidenceError",
     "Initializer",
     "Iteration",
     "LatentCardSelection",
     "MemoryBudgetError",
+    "MonteCarloErrors",
     "Network",
     "NotReplicatedWarning",
     "Prior",
     "ReductionSummary",
     "Restart",
+    "SamplingNoise",
+    "Schedule",
     "StandardErrorTables",
     "StartContext",
     "VariableEliminationEStep",

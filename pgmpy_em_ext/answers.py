@@ -1,12 +1,13 @@
 """Answers about rows of a table, in batches of bounded memory, from arrays to pandas."""
 
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from pgmpy_em_ext.e_step.enumeration import count_completions, enumerate_completions, weigh_completions
+from pgmpy_em_ext.e_step.exact.compile import find_roles
 from pgmpy_em_ext.e_step.exact.rows import (
     RowPass,
     draw_completions,
@@ -14,6 +15,8 @@ from pgmpy_em_ext.e_step.exact.rows import (
     row_posteriors,
     sweep_in_batches,
 )
+from pgmpy_em_ext.e_step.sampled.gibbs import GibbsEStep
+from pgmpy_em_ext.e_step.sampled.rows import SampledRows, rows_to_sample, sample_rows
 from pgmpy_em_ext.encoding import match_states
 from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError
 from pgmpy_em_ext.network import Network
@@ -39,12 +42,22 @@ class Fitted(NamedTuple):
         Rows swept together.
     memory_budget : int
         Bytes that a batch may take; one that would need more is halved.
+    sampler : GibbsEStep or None
+        What answers about rows that are too large; None where they are refused.
+    prefers_chains : bool
+        Whether it is asked about every row with a table beyond its limit, or only where memory
+        does not suffice.
+    seed : int
+        Of its chains.
     """
 
     network: Network
     parameters: FloatArray
     batch_size: int
     memory_budget: int
+    sampler: GibbsEStep | None = None
+    prefers_chains: bool = False
+    seed: int = 0
 
 
 def _in_batches(
@@ -55,11 +68,86 @@ def _in_batches(
     prune_barren: bool,
 ) -> Iterator[Answer]:
     """Answer a question about rows, batch by batch."""
-    network, parameters, batch_size, memory_budget = fitted
-    for batch, rows in sweep_in_batches(
-        network, parameters, codes, batch_size, prune_barren=prune_barren, memory_budget=memory_budget
-    ):
+    network, parameters, batch_size, memory_budget = fitted[:4]
+    roles = find_roles(network, codes, prune_barren=prune_barren)
+    for batch, rows in sweep_in_batches(network, parameters, codes, batch_size, roles, memory_budget=memory_budget):
         yield answer(batch, rows)
+
+
+class Parts(NamedTuple, Generic[Answer]):
+    """What is known of some rows: exact answers where there is room for them, the rest sampled.
+
+    Attributes
+    ----------
+    exact : int ndarray
+        Rows that were answered exactly.
+    answers : list
+        One a batch of these.
+    others : int ndarray
+        Rows that chains were asked about.
+    sampled : SampledRows or None
+        What they said.
+    """
+
+    exact: IntArray
+    answers: list[Answer]
+    others: IntArray
+    sampled: SampledRows | None
+
+    def join(self, exact: list[Any], sampled: Callable[[SampledRows], Any], like: Any) -> Any:
+        """Put the pieces of all batches, and what was sampled, into the rows of an array."""
+        if len(self.exact):
+            like[self.exact] = np.concatenate(exact)
+        if self.sampled is not None:
+            like[self.others] = sampled(self.sampled)
+        return like
+
+    def log_likelihoods(self, exact: list[FloatArray]) -> FloatArray:
+        """Put log-likelihoods together; ``exact`` has a piece for each batch."""
+        like = np.empty(len(self.exact) + len(self.others))
+        return self.join(exact, lambda rows: rows.log_likelihood, like)
+
+
+def _ask(
+    fitted: Fitted,
+    codes: IntArray,
+    answerer: Callable[[], Callable[[slice, RowPass], Answer]],
+    seed: int,
+    *,
+    prune_barren: bool,
+) -> Parts[Answer]:
+    """Answer a question about rows, by chains where a row is too large and that is allowed.
+
+    ``e_step="sampled"`` asks chains wherever a table is too large, "auto" only about rows that exceed the
+    memory by themselves, once it has turned out that there are such.
+
+    Parameters
+    ----------
+    answerer : callable
+        Makes the function that answers a batch; it is called again where the first try fails.
+    seed : int
+        Of the chains.
+    """
+    rows, sampler = np.arange(len(codes)), fitted.sampler
+    if sampler is None or not fitted.prefers_chains:
+        try:
+            answers = list(_in_batches(fitted, codes, answerer(), prune_barren=prune_barren))
+            return Parts(rows, answers, rows[:0], None)
+        except MemoryBudgetError:
+            if sampler is None:
+                raise
+    limit, budget = (sampler.limit, np.inf) if fitted.prefers_chains else (np.inf, fitted.memory_budget)
+    large = rows_to_sample(fitted.network, codes, prune_barren=prune_barren, limit=limit, memory_budget=budget)
+    exact, others = rows[~large], rows[large]
+    answers = []
+    if len(exact):
+        answers = list(_in_batches(fitted, codes[exact], answerer(), prune_barren=prune_barren))
+    sampled = None
+    if len(others):
+        sampled = sample_rows(
+            fitted.network, fitted.parameters, codes[others], sampler, seed, prune_barren=prune_barren
+        )
+    return Parts(exact, answers, others, sampled)
 
 
 def log_likelihoods(fitted: Fitted, codes: IntArray) -> FloatArray:
@@ -74,8 +162,8 @@ def log_likelihoods(fitted: Fitted, codes: IntArray) -> FloatArray:
     def answer(_: slice, rows: RowPass) -> FloatArray:
         return row_log_likelihood(rows, fitted.parameters)
 
-    parts = _in_batches(fitted, codes[first], answer, prune_barren=True)
-    return np.concatenate(list(parts))[inverse]
+    parts = _ask(fitted, codes[first], lambda: answer, fitted.seed, prune_barren=True)
+    return parts.log_likelihoods(parts.answers)[inverse]
 
 
 def check_possible(network: Network, codes: IntArray, log_likelihood: FloatArray) -> None:
@@ -101,34 +189,43 @@ def posteriors(fitted: Fitted, codes: IntArray) -> dict[int, tuple[IntArray, Flo
     def answer(_: slice, rows: RowPass) -> tuple[FloatArray, dict[int, FloatArray]]:
         return row_log_likelihood(rows, fitted.parameters), row_posteriors(rows)
 
-    parts = list(_in_batches(fitted, distinct, answer, prune_barren=False))
-    check_possible(fitted.network, codes, np.concatenate([log_likelihood for log_likelihood, _ in parts])[inverse])
-    collected: dict[int, list[FloatArray]] = {}
-    for _, part in parts:
-        for node, probabilities in part.items():
-            collected.setdefault(node, []).append(probabilities)
+    parts = _ask(fitted, distinct, lambda: answer, fitted.seed, prune_barren=False)
+    check_possible(fitted.network, codes, parts.log_likelihoods([single for single, _ in parts.answers])[inverse])
     found: dict[int, tuple[IntArray, FloatArray]] = {}
-    for node in sorted(collected):
-        rank = np.cumsum(distinct[:, node] == MISSING) - 1
+    for node in np.flatnonzero((codes == MISSING).any(axis=0)).tolist():
+        known = np.zeros((len(distinct), fitted.network.cardinalities[node]))
+        missing = distinct[:, node] == MISSING
+        pieces = [posteriors[node] for _, posteriors in parts.answers if node in posteriors]
+        if pieces:
+            known[parts.exact[missing[parts.exact]]] = np.concatenate(pieces)
+        if parts.sampled is not None and node in parts.sampled.posteriors:
+            known[parts.others[missing[parts.others]]] = parts.sampled.posteriors[node]
         rows = np.flatnonzero(codes[:, node] == MISSING)
-        found[node] = rows, np.concatenate(collected[node])[rank[inverse[rows]]]
+        found[node] = rows, known[inverse[rows]]
     return found
 
 
-def draws(fitted: Fitted, codes: IntArray, rng: np.random.Generator) -> IntArray:
+def draws(fitted: Fitted, codes: IntArray, seed: int | None) -> IntArray:
     """Draw every row's missing cells from their joint posterior.
 
     Each cell has its own uniform number, row by row, so that the draws do not depend on
     the size of the batches.
     """
+    source = np.random.SeedSequence(seed)
 
-    def answer(batch: slice, rows: RowPass) -> tuple[FloatArray, IntArray]:
-        uniforms = rng.random((batch.stop - batch.start, fitted.network.n_nodes))
-        return row_log_likelihood(rows, fitted.parameters), draw_completions(rows, uniforms)
+    def answerer() -> Callable[[slice, RowPass], tuple[FloatArray, IntArray]]:
+        rng = np.random.default_rng(source)
 
-    parts = list(_in_batches(fitted, codes, answer, prune_barren=False))
-    check_possible(fitted.network, codes, np.concatenate([log_likelihood for log_likelihood, _ in parts]))
-    return np.concatenate([completed for _, completed in parts])
+        def answer(batch: slice, rows: RowPass) -> tuple[FloatArray, IntArray]:
+            uniforms = rng.random((batch.stop - batch.start, fitted.network.n_nodes))
+            return row_log_likelihood(rows, fitted.parameters), draw_completions(rows, uniforms)
+
+        return answer
+
+    parts = _ask(fitted, codes, answerer, int(source.generate_state(1)[0]), prune_barren=False)
+    check_possible(fitted.network, codes, parts.log_likelihoods([single for single, _ in parts.answers]))
+    completed = [rows for _, rows in parts.answers]
+    return parts.join(completed, lambda rows: rows.completed, np.empty(codes.shape, dtype=np.int64))
 
 
 def modes(fitted: Fitted, codes: IntArray) -> IntArray:

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from pgmpy_em_ext.acceleration._base import Accelerator
 from pgmpy_em_ext.blocks import BlockProgress
 from pgmpy_em_ext.monitor import has_fallen
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.race import Race
 from pgmpy_em_ext.run import Progress
+from pgmpy_em_ext.stochastic import Method
 from pgmpy_em_ext.types import Evidence
 
 SECONDS_BETWEEN_SAVES = 10.0
@@ -63,7 +63,7 @@ def _unpack_fields(content: dict[str, np.ndarray], prefix: str) -> dict[str, Any
     return {name.removesuffix("[]"): tuple(array) if name.endswith("[]") else array for name, array in found.items()}
 
 
-def _unpack(content: dict[str, np.ndarray], run: int, accelerator: Accelerator) -> Progress:
+def _unpack(content: dict[str, np.ndarray], run: int, method: Method) -> Progress:
     """Read one run's progress."""
     blocks = _unpack_fields(content, f"{run}.blocks.")
     blocks["tol"] = float(blocks["tol"])
@@ -77,7 +77,7 @@ def _unpack(content: dict[str, np.ndarray], run: int, accelerator: Accelerator) 
         zero=content.get(f"{run}.zero"),
         n_resumptions=int(content[f"{run}.n_resumptions"]),
         not_before=int(content[f"{run}.not_before"]),
-        memory=accelerator.recall(_unpack_fields(content, f"{run}.memory.")),
+        memory=method.recall(_unpack_fields(content, f"{run}.memory.")),
     )
 
 
@@ -90,7 +90,7 @@ class Checkpoint:
         Written anew under another name and then moved, so that it is never half a file.
     key : str
         The `fingerprint` of the fit.
-    accelerator : Accelerator
+    method : Accelerator or StochasticEM
         The method whose memory the file keeps.
 
     Raises
@@ -99,10 +99,10 @@ class Checkpoint:
         The file exists and belongs to another fit, or is no checkpoint.
     """
 
-    def __init__(self, path: str | os.PathLike, key: str, accelerator: Accelerator) -> None:
+    def __init__(self, path: str | os.PathLike, key: str, method: Method) -> None:
         self.path = Path(path)
         self.key = key
-        self.accelerator = accelerator
+        self.method = method
         self._lock = threading.Lock()
         self._saved_at = time.monotonic()
         self._fallen: set[int] = set()
@@ -124,7 +124,7 @@ class Checkpoint:
                 f"checkpoint {str(self.path)!r} belongs to another fit: other data, another model or other settings. "
                 "Delete it, or give another path."
             )
-        self._progress = {int(run): _unpack(content, int(run), self.accelerator) for run in content["runs"]}
+        self._progress = {int(run): _unpack(content, int(run), self.method) for run in content["runs"]}
         race = _unpack_fields(content, "race.")
         if race:
             self.race = Race(race["racing"], race["contested"], int(race["n_steps"]), bool(race["has_readmitted"]))

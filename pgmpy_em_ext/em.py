@@ -30,7 +30,7 @@ class Problem(NamedTuple):
     @property
     def is_exact(self) -> bool:
         """Whether the engine is free of sampling noise."""
-        return bool(self.engine.get_tag("exact"))
+        return self.engine.is_exact(self.plan)
 
 
 class EMState(NamedTuple):

@@ -33,5 +33,9 @@ class MemoryBudgetError(ValueError):
     """Exact inference would need more memory than the engine's budget."""
 
 
+class DegenerateWeightsError(ValueError):
+    """The weights of a row's draws rest on so few of them that they estimate nothing."""
+
+
 class NotReplicatedWarning(UserWarning):
     """Of several runs only one has found the best maximum, so that a higher one may have been missed."""

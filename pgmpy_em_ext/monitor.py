@@ -41,6 +41,8 @@ class StoppingRule(NamedTuple):
         In records; it scales what is taken for rounding.
     probes_saddles : bool
         Whether to look, at the end of a run, if it is a saddle point.
+    is_leg : bool
+        Whether this is the rule of a part of a run, which goes on or is dropped.
     """
 
     tol: float
@@ -51,6 +53,7 @@ class StoppingRule(NamedTuple):
     one_step: bool = False
     total_weight: float = 0.0
     probes_saddles: bool = False
+    is_leg: bool = False
 
 
 def aitken_gap(history: Sequence[float], total_weight: float = 0.0) -> float:

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from joblib import Parallel, delayed
 
-from pgmpy_em_ext.acceleration._base import Accelerator
 from pgmpy_em_ext.checkpoint import Checkpoint
 from pgmpy_em_ext.em import EMState, Problem, choose, find_blocks, objectives
 from pgmpy_em_ext.monitor import StoppingRule
 from pgmpy_em_ext.race import Race, halve, readmit, start_race
-from pgmpy_em_ext.run import Progress, RunResult, run
+from pgmpy_em_ext.run import Observer, Progress, RunResult, run
+from pgmpy_em_ext.stochastic import Method, StochasticEM, run_stochastic
 from pgmpy_em_ext.types import Blocks, BoolArray, FloatArray
 
 ALIKE = 0.1
@@ -72,6 +72,8 @@ class Restart(NamedTuple):
         Why it ended; "dropped" where other runs promised more, in every block.
     fell_at : int or None
         The first step at which the objective fell under an exact engine, which is a fault.
+    log_likelihood_error : float
+        Monte Carlo standard error of the log-likelihood, in nats; 0 under an exact engine.
     """
 
     seed: int
@@ -82,6 +84,7 @@ class Restart(NamedTuple):
     n_e_steps: int
     status: str
     fell_at: int | None = None
+    log_likelihood_error: float = 0.0
 
 
 class Best(NamedTuple):
@@ -107,6 +110,8 @@ class Best(NamedTuple):
         Whether several runs started from different points in some block.
     n_skipped : int
         Runs that were not begun, because time was up or the callback had stopped all.
+    errors : float ndarray of shape (n_cells,) or None
+        Monte Carlo standard errors of the parameters; None under an exact engine.
     """
 
     state: EMState
@@ -117,6 +122,22 @@ class Best(NamedTuple):
     replicated: int
     contested: bool
     n_skipped: int
+    errors: FloatArray | None = None
+
+
+def run_one(
+    problem: Problem,
+    progress: Progress,
+    rule: StoppingRule,
+    observer: Observer | None,
+    method: Method,
+    state: EMState | None = None,
+    racing: BoolArray | None = None,
+) -> RunResult:
+    """Make a run, or go on with it, as the method asks."""
+    if isinstance(method, StochasticEM):
+        return run_stochastic(problem, progress, rule, observer, method, state)
+    return run(problem, progress, rule, observer, method, state=state, racing=racing)
 
 
 def run_seeds(seed: int | None, n_init: int) -> list[int]:
@@ -155,7 +176,7 @@ def best_of(
     problem: Problem,
     starts: list[Start],
     rule: StoppingRule,
-    accelerator: Accelerator,
+    method: Method,
     n_jobs: int = 1,
     callback: Callback | None = None,
     on_finish: Callable[[RunResult], None] | None = None,
@@ -179,8 +200,8 @@ def best_of(
     rule : StoppingRule
         The same for all runs. A run whose turn comes after the deadline is not begun,
         except the first.
-    accelerator : Accelerator
-        Where the next E-step is made.
+    method : Accelerator or StochasticEM
+        Where the next E-step is made; or how sampled ones are averaged.
     n_jobs : int
         As joblib has it.
     callback : callable, optional
@@ -203,7 +224,7 @@ def best_of(
     Chickering & Heckerman (1997), Mach. Learn. 29, 181-212, section 4. Jamieson & Talwalkar
     (2016), AISTATS, algorithm 1.
     """
-    runs = _Runs(problem, starts, accelerator, _Watcher(callback, checkpoint), checkpoint)
+    runs = _Runs(problem, starts, method, _Watcher(callback, checkpoint), checkpoint)
     blocks = find_blocks(problem, starts[0].parameters)
     race = None if checkpoint is None else checkpoint.race
     if race is None:
@@ -257,11 +278,11 @@ class _Runs:
         self,
         problem: Problem,
         starts: list[Start],
-        accelerator: Accelerator,
+        method: Method,
         watcher: _Watcher,
         checkpoint: Checkpoint | None,
     ) -> None:
-        self.problem, self.starts, self.accelerator = problem, starts, accelerator
+        self.problem, self.starts, self.method = problem, starts, method
         self.watcher, self.checkpoint = watcher, checkpoint
         self.results: dict[int, RunResult] = {}
         self._ended: dict[int, BoolArray] = {}  # runs that have ended by themselves, and the blocks they were in
@@ -271,14 +292,14 @@ class _Runs:
         for number in np.flatnonzero(~race.in_race).tolist():
             saved = None if self.checkpoint is None else self.checkpoint.resume(number)
             if saved is not None:
-                at_once = StoppingRule(tol=0, atol=None, max_iter=0, min_iter=0, deadline=None)
-                self.results[number] = run(self.problem, saved, at_once, accelerator=self.accelerator)
+                at_once = StoppingRule(tol=0, atol=None, max_iter=0, min_iter=0, deadline=None, is_leg=True)
+                self.results[number] = run_one(self.problem, saved, at_once, None, self.method)
 
     def go_on(self, race: Race, rule: StoppingRule, n_jobs: int) -> dict[int, RunResult]:
         """Carry all runs that are in the race to its next comparison, or to the end."""
         leg = rule
         if not race.is_decided:
-            leg = rule._replace(max_iter=min(rule.max_iter, race.n_steps), probes_saddles=False)
+            leg = rule._replace(max_iter=min(rule.max_iter, race.n_steps), probes_saddles=False, is_leg=True)
         numbers = np.flatnonzero(race.in_race).tolist()
         calls = (delayed(self._go_on_one)(number, leg, race.racing[number]) for number in numbers)
         if len(numbers) == 1 or n_jobs == 1:
@@ -299,18 +320,19 @@ class _Runs:
             if number > 0 and (self.watcher.stopped or _is_late(leg)):
                 return None
             saved = None if self.checkpoint is None else self.checkpoint.resume(number)
-            progress, state = saved or Progress(self.starts[number].parameters), None
+            start = self.starts[number]
+            progress, state = saved or Progress(start.parameters, seed=start.seed), None
         elif known.fell_at is not None or (ended_in is not None and (ended_in == racing).all()):
             return known  # it has ended; or it fell, which is a fault, on which nothing is built
         else:
             progress, state = known.progress, known.state
         try:
-            return run(
+            return run_one(
                 self.problem,
                 progress,
                 leg,
                 lambda state, now: self.watcher.observe(number, state, now),
-                self.accelerator,
+                self.method,
                 state=state,
                 racing=racing,
             )
@@ -375,7 +397,8 @@ def _put_together(
             state = choose(problem, blocks, better, states[numbers[position]], state)
     best = results[main]
     contested = race.contested[:-1]
-    alike = (reached >= reached.max(axis=0) - ALIKE)[:, :-1].sum(axis=0)
+    noise = max(log_likelihood_error(states[number]) for number in numbers)
+    alike = (reached >= reached.max(axis=0) - ALIKE - 2 * noise)[:, :-1].sum(axis=0)
     gaps = np.array([_block_gaps(results[number]) for number in numbers])
     is_mixed = state is not best.state
     return Best(
@@ -387,7 +410,13 @@ def _put_together(
         replicated=int(alike[contested].min()) if contested.any() else len(numbers),
         contested=bool(contested.any()),
         n_skipped=int(race.in_race.sum()) - sum(race.in_race[number] for number in numbers),
+        errors=best.errors,
     )
+
+
+def log_likelihood_error(state: EMState) -> float:
+    """Monte Carlo standard error of a state's log-likelihood, in nats; 0 under an exact engine."""
+    return 0.0 if state.statistics.noise is None else state.statistics.noise.log_likelihood_error
 
 
 def _block_gaps(result: RunResult) -> FloatArray:
@@ -409,4 +438,5 @@ def _record(start: Start, result: RunResult, state: EMState, rule: StoppingRule,
         n_e_steps=result.progress.n_e_steps,
         status=status,
         fell_at=result.fell_at,
+        log_likelihood_error=log_likelihood_error(state),
     )

@@ -60,6 +60,8 @@ class Progress(NamedTuple):
         How often it had stopped and went on, because it was at a saddle point or in a valley.
     not_before : int
         The number of steps before which it may not stop again.
+    seed : int
+        Of the random draws of sampled E-steps, until the memory has it.
     """
 
     parameters: FloatArray
@@ -72,6 +74,7 @@ class Progress(NamedTuple):
     memory: Any = None
     n_resumptions: int = 0
     not_before: int = 0
+    seed: int = 0
 
     @property
     def rate(self) -> float:
@@ -105,12 +108,16 @@ class RunResult(NamedTuple):
         Why the run ended.
     fell_at : int or None
         The first step at which the objective fell by more than rounding.
+    errors : float ndarray of shape (n_cells,) or None
+        Monte Carlo standard errors of the parameters, where E-steps were sampled and the run was
+        carried to its end.
     """
 
     state: EMState
     progress: Progress
     status: str
     fell_at: int | None
+    errors: FloatArray | None = None
 
     @property
     def history(self) -> tuple[float, ...]:

@@ -11,12 +11,13 @@ from pgmpy.parameter_estimator import DiscreteBayesianEstimator, DiscreteMLE
 from pgmpy_em_ext import e_step as e_step_package
 from pgmpy_em_ext import initializer as initializer_module
 from pgmpy_em_ext import prior as prior_module
-from pgmpy_em_ext.acceleration import ACCELERATIONS, Accelerator, PlainEM
+from pgmpy_em_ext.acceleration import ACCELERATIONS, Accelerator
 from pgmpy_em_ext.checks import check_integer, check_n_jobs, check_number
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.initializer import AvailableCaseStart, Initializer
 from pgmpy_em_ext.prior import K2, BDeu, Dirichlet, Prior
 from pgmpy_em_ext.registry import lookup
+from pgmpy_em_ext.stochastic import Method, StochasticEM, read_schedule
 
 
 class Settings(NamedTuple):
@@ -77,7 +78,7 @@ def check_settings(estimator: Any) -> Settings:
     engine = lookup(estimator.e_step, EStep, e_step_package, "e_step")
     return Settings(
         engine=engine,
-        accelerator=_choose_accelerator(estimator.acceleration, engine),
+        accelerator=ACCELERATIONS[estimator.acceleration],
         prior=_read_prior(estimator.prior, estimator.m_step_estimator),
         strategy=strategy,
         mixes_starts=estimator.init_cpds is None,
@@ -91,16 +92,25 @@ def _is_known(acceleration: Any) -> bool:
     return acceleration is None or (isinstance(acceleration, str) and acceleration in ACCELERATIONS)
 
 
-def _choose_accelerator(acceleration: str | None, engine: EStep) -> Accelerator:
-    """Take the method by its name; a noisy objective, which tells nothing of a single step, is not accelerated."""
-    if engine.get_tag("exact"):
-        return ACCELERATIONS[acceleration]
-    if acceleration in ("auto", None):
-        return PlainEM()
-    raise ValueError(
-        f"acceleration={acceleration!r} needs an exact e_step, whose objective can be compared from step to step. "
-        f"Got: {type(engine).__name__}. Use acceleration='auto' or None."
-    )
+def choose_method(settings: Settings, estimator: Any, engine: EStep, *, is_exact: bool) -> Method:
+    """Take the method of acceleration; or, where E-steps are sampled, the schedule, which rules some arguments out.
+
+    A noisy objective tells nothing of a single step, so that it is not accelerated, and a
+    change of parameters may be noise.
+    """
+    if is_exact:
+        return settings.accelerator
+    for name, neutral, way_out in (
+        ("acceleration", ("auto", None), "Use acceleration='auto' or None"),
+        ("atol", (None,), "Use atol=None; tol and the schedule's precision end a run"),
+    ):
+        given = getattr(estimator, name)
+        if given not in neutral:
+            raise ValueError(
+                f"{name}={given!r} needs an exact e_step, whose objective can be compared from step to step. "
+                f"Got: {type(engine).__name__}. {way_out}."
+            )
+    return StochasticEM(read_schedule(getattr(engine, "schedule", "saem")))
 
 
 def _check_checkpoint(estimator: Any) -> None:

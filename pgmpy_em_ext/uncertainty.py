@@ -40,8 +40,8 @@ class Kept(NamedTuple):
     ----------
     engine : EStep
         Computes expected statistics.
-    accelerator : Accelerator
-        Where the next E-step is made.
+    accelerator : Accelerator or None
+        Where the next E-step is made; None where E-steps were sampled.
     network : Network
         Structure and layout.
     evidence : Evidence
@@ -53,7 +53,7 @@ class Kept(NamedTuple):
     """
 
     engine: EStep
-    accelerator: Accelerator
+    accelerator: Accelerator | None
     network: Network
     evidence: Evidence
     family: Categorical
@@ -72,6 +72,24 @@ class Kept(NamedTuple):
         """Go on from a start to the maximum nearby."""
         rule = StoppingRule(tol, None, MAX_STEPS, 0, None, total_weight=self.total_weight)
         return run(problem, Progress(start), rule, accelerator=self.accelerator).state.parameters
+
+
+class MonteCarloErrors(NamedTuple):
+    """How far a fit with sampled E-steps may be from one with exact ones: standard errors.
+
+    They say nothing of how far the fit is from the truth; see `StandardErrorTables` for that.
+
+    Attributes
+    ----------
+    cpds : dict of pandas.DataFrame
+        For each variable a row for each state and a column for each parent configuration, as its
+        CPD. Infinite where the run was too short to tell.
+    log_likelihood : float
+        In nats.
+    """
+
+    cpds: Frames
+    log_likelihood: float
 
 
 class StandardErrorTables(NamedTuple):

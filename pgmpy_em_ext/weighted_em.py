@@ -15,11 +15,14 @@ from pgmpy.parameter_estimator.base import DiscreteParameterEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from pgmpy_em_ext import answers
+from pgmpy_em_ext import e_step as e_step_package
 from pgmpy_em_ext.checkpoint import Checkpoint, fingerprint
 from pgmpy_em_ext.checks import check_integer
 from pgmpy_em_ext.cpd_family.categorical import write_cpd
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.exact import ExactEStep
+from pgmpy_em_ext.e_step.sampled import AutoEStep, GibbsEStep
+from pgmpy_em_ext.e_step.sampled.gibbs import ROW_DRAWS
 from pgmpy_em_ext.em import EMState, Problem
 from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, number_rows, read_table
 from pgmpy_em_ext.exceptions import NotReplicatedWarning
@@ -33,13 +36,16 @@ from pgmpy_em_ext.prior import Prior
 from pgmpy_em_ext.progress import ProgressBar
 from pgmpy_em_ext.race import SURVIVORS
 from pgmpy_em_ext.reduction import reduce_rows, to_evidence
-from pgmpy_em_ext.restarts import Best, Iteration, Restart, Start, best_of
+from pgmpy_em_ext.registry import lookup
+from pgmpy_em_ext.restarts import Best, Iteration, Restart, Start, best_of, log_likelihood_error
 from pgmpy_em_ext.saddle import symmetric_nodes
-from pgmpy_em_ext.settings import check_settings
+from pgmpy_em_ext.settings import check_settings, choose_method
+from pgmpy_em_ext.stochastic import Method
 from pgmpy_em_ext.types import MISSING, CPDColumn, EncodedData, FloatArray
 from pgmpy_em_ext.uncertainty import (
     BootstrapTables,
     Kept,
+    MonteCarloErrors,
     StandardErrorTables,
     compute_standard_errors,
     draw_bootstrap,
@@ -87,9 +93,11 @@ class WeightedEM(DiscreteParameterEstimator):
     show_progress : bool, default True
         Show a progress bar with the log-likelihood, unless pgmpy's
         ``config.SHOW_PROGRESS`` is off.
-    e_step : str, EStep class or instance, default "exact"
-        The engine: "exact", "enumeration", "variable_elimination" or
-        "belief_propagation", or one of your own.
+    e_step : str, EStep class or instance, default "auto"
+        The engine. "auto" is exact inference while it fits into memory, else sampling, with a
+        warning; "exact" refuses what does not fit; "sampled" and "likelihood_weighting" sample
+        what is too large. "enumeration", and pgmpy's own "variable_elimination", "belief_propagation"
+        and "approx_inference" go row by row. Or one of your own.
     prior : str, Prior or dict, optional
         None for maximum likelihood; "K2", "BDeu", "Dirichlet", a prior object, or a dict
         of pseudo counts in pgmpy's layout. Pseudo counts are added to the expected counts.
@@ -137,10 +145,13 @@ class WeightedEM(DiscreteParameterEstimator):
         All E-steps of all runs, refused ones and looks beyond a run's end included.
     gap_ : float
         Estimated distance of ``objective_`` from the maximum nearby, in nats; infinite where
-        the runs were too short to tell.
-    rate_ : float
+        the runs were too short to tell. Where E-steps were sampled, what noise costs at most.
+    rate_ : float or None
         EM's estimated rate of convergence: what part of the distance a plain step leaves,
-        0 to 1.
+        0 to 1. None where E-steps were sampled, whose noise hides it.
+    mc_standard_error_ : MonteCarloErrors
+        Of every CPD entry and of ``log_likelihood_``, by how much they may differ from what exact
+        E-steps would have given; 0 where all was exact.
     converged_ : bool
         Whether it met ``tol`` or ``atol``.
     status_ : {"converged", "max_iter", "max_time", "callback"}
@@ -211,7 +222,7 @@ class WeightedEM(DiscreteParameterEstimator):
         seed: int | None = None,
         init_cpds: dict[Any, TabularCPD] | str | Initializer | None = None,
         show_progress: bool = True,
-        e_step: str | type[EStep] | EStep = "exact",
+        e_step: str | type[EStep] | EStep = "auto",
         prior: str | Prior | dict | None = None,
         n_init: int | None = None,
         tol: float = 1e-3,
@@ -282,16 +293,18 @@ class WeightedEM(DiscreteParameterEstimator):
         deadline = None if self.max_time is None else time.monotonic() + self.max_time
         prepared = prepare(self, model, data, sample_weight)
         starts = make_starts(prepared, self.seed, self.n_init)
-        engine = self._with_threads(prepared.settings.engine, len(starts))
-        plan = engine.prepare(prepared.network, prepared.evidence)
+        asked = self._with_threads(prepared.settings.engine, len(starts))
+        engine, plan = asked.settle(prepared.network, prepared.evidence)
         problem = Problem(engine, plan, prepared.family)
-        best, restarts = self._run(problem, prepared, starts, deadline)
+        method = choose_method(prepared.settings, self, engine, is_exact=problem.is_exact)
+        best, restarts = self._run(problem, prepared, method, starts, deadline)
         state, unidentified = make_uniform(problem, prepared.network, best)
         self._store(prepared, problem, best, restarts, state, unidentified)
         self.boundary_columns_ = find_boundary(
             prepared.network, state, [start.parameters for start in starts], ~prepared.family.fixed
         )
-        self._warn_of_saddles(prepared, starts, state)
+        self._warn_of_saddles(problem, prepared, starts, state)
+        self._warn_of_chains(state)
         self._warn_of_the_end(best, self.restarts_)
         return self
 
@@ -344,7 +357,7 @@ class WeightedEM(DiscreteParameterEstimator):
         return engine.clone().set_params(n_jobs=self.n_jobs)
 
     def _run(
-        self, problem: Problem, prepared: Prepared, starts: list[Start], deadline: float | None
+        self, problem: Problem, prepared: Prepared, method: Method, starts: list[Start], deadline: float | None
     ) -> tuple[Best, dict[int, Restart]]:
         """Run EM from all starts, with progress bar and checkpoint."""
         rule = StoppingRule(
@@ -363,23 +376,23 @@ class WeightedEM(DiscreteParameterEstimator):
             key = fingerprint(
                 prepared.network, prepared.evidence, arrays, f"{prepared.settings.engine!r} {self.acceleration}"
             )
-            checkpoint = Checkpoint(self.checkpoint, key, prepared.settings.accelerator)
+            checkpoint = Checkpoint(self.checkpoint, key, method)
         shown = self.show_progress and config.SHOW_PROGRESS
         with ProgressBar(len(starts), self.max_iter, self.callback, shown) as bar:
             return best_of(
                 problem,
                 starts,
                 rule,
-                prepared.settings.accelerator,
+                method,
                 self.n_jobs,
                 bar.callback,
                 bar.on_finish,
                 checkpoint,
             )
 
-    def _warn_of_saddles(self, prepared: Prepared, starts: list[Start], state: EMState) -> None:
+    def _warn_of_saddles(self, problem: Problem, prepared: Prepared, starts: list[Start], state: EMState) -> None:
         """Warn of a symmetric start that was not left; a run that has converged has looked beyond it."""
-        if self.converged_ and prepared.settings.engine.get_tag("exact"):
+        if self.converged_ and problem.is_exact:
             return
         ended, begun = (
             {
@@ -394,6 +407,18 @@ class WeightedEM(DiscreteParameterEstimator):
             warnings.warn(
                 f"the fit has ended on a saddle point: it is symmetric in states of the latent {names}, and EM never "
                 "tells such states apart. Use init_cpds='random', or give CPDs that differ between the states.",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def _warn_of_chains(self, state: EMState) -> None:
+        """Warn of chains that may have seen only a part of the completions."""
+        noise = state.statistics.noise
+        if noise is not None and noise.n_stuck:
+            warnings.warn(
+                f"{noise.n_stuck:,} chains are stuck: zeros in the CPDs may cut their completions apart, and no joint "
+                "move was accepted. Their counts may rest on a part of the completions only. Raise max_table_size of "
+                "the sampled e_step, so that more is summed exactly, or give a prior, which keeps entries from zero.",
                 UserWarning,
                 stacklevel=3,
             )
@@ -459,7 +484,13 @@ class WeightedEM(DiscreteParameterEstimator):
         self.n_iter_ = len(best.history) - 1
         self.n_e_steps_ = sum(record.n_e_steps for record in restarts.values())
         self.gap_ = best.gap
-        self.rate_ = best.rate
+        self.rate_ = best.rate if problem.is_exact else None
+        self.mc_standard_error_ = MonteCarloErrors(
+            answers.cpd_frames(
+                prepared.network, np.zeros_like(state.parameters) if best.errors is None else best.errors
+            ),
+            log_likelihood_error(state),
+        )
         self.status_ = restarts[best.number].status
         self.converged_ = self.status_ == "converged"
         self.restarts_ = list(restarts.values())
@@ -470,7 +501,7 @@ class WeightedEM(DiscreteParameterEstimator):
         self.unidentified_rows_ = unidentified
         self._kept = Kept(
             problem.engine,
-            prepared.settings.accelerator,
+            prepared.settings.accelerator if problem.is_exact else None,
             prepared.network,
             prepared.evidence,
             prepared.family,
@@ -578,8 +609,7 @@ class WeightedEM(DiscreteParameterEstimator):
         if how == "mode":
             completed = answers.modes(self._fitted(), encoded.codes)
         else:
-            rng = np.random.default_rng(self.seed if seed is None else seed)
-            completed = answers.draws(self._fitted(), encoded.codes, rng)
+            completed = answers.draws(self._fitted(), encoded.codes, self.seed if seed is None else seed)
         return answers.fill_table(self._network, data, encoded.codes, completed)
 
     def complete(self, data: pd.DataFrame, sample_weight: Any = None) -> pd.DataFrame:
@@ -637,8 +667,8 @@ class WeightedEM(DiscreteParameterEstimator):
             A row of positive weight has probability zero.
         """
         evidence = to_evidence(reduce_rows(self._encode(data, sample_weight)))
-        engine = self._exact_engine().set_params(prune_barren=False)
-        statistics = engine.expected_statistics(engine.prepare(self._network, evidence), self._vector)
+        engine, plan = self._counting_engine().settle(self._network, evidence)
+        statistics = engine.expected_statistics(plan, self._vector)
         return answers.cpd_frames(self._network, statistics.counts)
 
     def standard_errors(self) -> StandardErrorTables:
@@ -730,6 +760,12 @@ class WeightedEM(DiscreteParameterEstimator):
     def _kept_by_fit(self) -> Kept:
         """Give what the last fit has kept."""
         self.check_is_fitted()
+        if getattr(self, "_kept", None) is not None and self._kept.accelerator is None:
+            raise ValueError(
+                "the fit's E-steps were sampled, so that its likelihood is too noisy to be differentiated or fitted "
+                "again many times. mc_standard_error_ tells how far sampling is off; for standard errors, bootstrap "
+                "and identifiability fit with e_step='exact'."
+            )
         if not hasattr(self, "_kept"):
             raise ValueError(
                 "there was no fit, so that there is no data to ask how sure it is of the CPDs: from_model has none. "
@@ -739,12 +775,44 @@ class WeightedEM(DiscreteParameterEstimator):
 
     def _fitted(self) -> answers.Fitted:
         """Say what the questions about rows work with; the memory is that of the fit's own engine."""
-        return answers.Fitted(self._network, self._vector, self.batch_size, self._exact_engine().memory_budget)
+        sampler, prefers_chains = self._row_sampler()
+        return answers.Fitted(
+            self._network,
+            self._vector,
+            self.batch_size,
+            self._exact_engine().memory_budget,
+            sampler,
+            prefers_chains,
+            0 if self.seed is None else self.seed,
+        )
+
+    def _engine(self) -> EStep:
+        """Make the engine that ``e_step`` names."""
+        engine: EStep = lookup(self.e_step, EStep, e_step_package, "e_step")
+        return engine.clone()
+
+    def _row_sampler(self) -> tuple[GibbsEStep | None, bool]:
+        """Make what may answer about rows too large for exact inference; and say whether by the size of tables."""
+        engine = self._engine()
+        if isinstance(engine, AutoEStep):
+            return engine.sampled_engine(), False
+        return (engine, True) if isinstance(engine, GibbsEStep) else (None, False)
 
     def _exact_engine(self) -> ExactEStep:
-        """Make an exact engine with the settings of the fit's own, if that is exact."""
-        engine = self.e_step.clone() if isinstance(self.e_step, ExactEStep) else ExactEStep()
-        return self._with_threads(engine, n_runs=1)
+        """Make an exact engine with the settings of the fit's own, as far as that is exact."""
+        engine = self._engine()
+        if isinstance(engine, (AutoEStep, GibbsEStep)):
+            engine = engine.exact_engine()
+        return self._with_threads(engine if isinstance(engine, ExactEStep) else ExactEStep(), n_runs=1)
+
+    def _counting_engine(self) -> EStep:
+        """Make an engine that counts all families: the fit's own where it may sample, else exact."""
+        engine, (sampler, _) = self._engine(), self._row_sampler()
+        if sampler is None:
+            return self._exact_engine().set_params(prune_barren=False)
+        sampler.set_params(n_samples=max(sampler.n_samples, ROW_DRAWS))
+        engine = engine.set_params(sampled=sampler) if isinstance(engine, AutoEStep) else sampler
+        return self._with_threads(engine.set_params(prune_barren=False), n_runs=1)
 
     def _encode(self, data: Any, sample_weight: Any = None) -> EncodedData:
         """Encode a table by the fitted states."""

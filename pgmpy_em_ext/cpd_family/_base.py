@@ -31,6 +31,19 @@ class CPDFamily(Protocol):
     operation.
     """
 
+    @property
+    def n_free(self) -> int:
+        """Number of free parameters."""
+        ...
+
+    def spread(self, columns: BoolArray) -> BoolArray:
+        """Give each parameter what is said of its column."""
+        ...
+
+    def information(self, counts: FloatArray, parameters: FloatArray) -> FloatArray:
+        """Complete-data information of each parameter: half its sum with squared errors is what these cost, in nats."""
+        ...
+
     def maximize(self, counts: FloatArray, previous: FloatArray) -> FloatArray:
         """Maximise the expected complete-data log-likelihood plus the log prior: the M-step."""
         ...

@@ -88,6 +88,16 @@ class Categorical:
         first_columns = np.searchsorted(self.network.family_of_column, np.arange(self.network.n_nodes))
         return np.logical_and.reduceat(self.fixed, first_columns)
 
+    def spread(self, columns: BoolArray) -> BoolArray:
+        """Give each entry what is said of its column."""
+        return columns[self.network.column_of_cell]
+
+    def information(self, counts: FloatArray, parameters: FloatArray) -> FloatArray:
+        """Complete-data information of each entry, in records: its column's count over its probability."""
+        sums = np.where(self.fixed, 0.0, self.network.column_sums(counts + self.pseudo_counts))
+        sums = sums[self.network.column_of_cell]
+        return np.divide(sums, parameters, out=np.zeros_like(sums), where=parameters > 0)
+
     def without_data(self, counts: FloatArray) -> BoolArray:
         """Mark the free columns that neither the data nor the prior says anything about."""
         return (self.network.column_sums(counts + self.pseudo_counts) == 0) & ~self.fixed

@@ -3,10 +3,11 @@
 from abc import abstractmethod
 from typing import Any, ClassVar
 
+import numpy as np
 from skbase.base import BaseObject
 
 from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.types import Blocks, BoolArray, Evidence, ExpectedStatistics, FloatArray
+from pgmpy_em_ext.types import Blocks, BoolArray, Chains, Evidence, ExpectedStatistics, FloatArray
 
 
 class EStep(BaseObject):
@@ -23,7 +24,8 @@ class EStep(BaseObject):
         The name by which ``WeightedEM(e_step=...)`` finds the engine.
     exact : bool
         Whether the statistics are free of sampling noise. Under an exact engine a
-        fall of the objective is reported as a fault.
+        fall of the objective is reported as a fault; one that is not is run by a schedule
+        for noisy E-steps, through `start_chains` and `draw_statistics`.
     """
 
     _tags: ClassVar[dict[str, Any]] = {"name": None, "exact": True}
@@ -49,6 +51,72 @@ class EStep(BaseObject):
         MemoryBudgetError
             Where the engine's budget does not suffice.
         """
+
+    def settle(self, network: Network, evidence: Evidence) -> tuple["EStep", Any]:
+        """Prepare, and say which engine does the work: another one, where it does it better.
+
+        Returns
+        -------
+        engine : EStep
+            By default this one.
+        plan : object
+            What its `prepare` returned.
+        """
+        return self, self.prepare(network, evidence)
+
+    def is_exact(self, plan: Any) -> bool:
+        """Whether the statistics of this plan are free of sampling noise; by default what the tag says."""
+        return bool(self.get_tag("exact"))
+
+    def start_chains(self, plan: Any, seed: int) -> Chains:
+        """Make what a run of E-steps hands on from one to the next; for engines that are not exact.
+
+        Parameters
+        ----------
+        plan : object
+            What `prepare` returned; not modified.
+        seed : int
+            Of all random draws of the run, >= 0.
+        """
+        return Chains(seed, 0, np.zeros((0, 0), dtype=np.int64))
+
+    def draw_statistics(
+        self, plan: Any, parameters: FloatArray, chains: Chains, n_samples: int | None = None
+    ) -> tuple[ExpectedStatistics, Chains]:
+        """Estimate expected counts and log-likelihood, and go on with the chains; for engines that are not exact.
+
+        Parameters
+        ----------
+        plan : object
+            What `prepare` returned; not modified.
+        parameters : float ndarray of shape (network.n_cells,)
+            As in `expected_statistics`.
+        chains : Chains
+            Where the run's draws stand; not modified.
+        n_samples : int, optional
+            Draws of each row; by default what the engine's constructor says.
+
+        Returns
+        -------
+        statistics : ExpectedStatistics
+            With ``noise``, where the engine knows it.
+        chains : Chains
+            Where they stand now.
+        """
+        return self.expected_statistics(plan, parameters), chains._replace(step=chains.step + 1)
+
+    def refine_log_likelihood(self, plan: Any, parameters: FloatArray, chains: Chains) -> tuple[float, float]:
+        """Estimate the log-likelihood at the end of a run, and its standard error; for engines that are not exact.
+
+        The arguments are those of `draw_statistics`. By default one more E-step tells.
+
+        Returns
+        -------
+        log_likelihood, error : float
+            In nats; an infinite error where it is not known.
+        """
+        found, _ = self.draw_statistics(plan, parameters, chains)
+        return found.log_likelihood, np.inf if found.noise is None else found.noise.log_likelihood_error
 
     def without_zeros(self, plan: Any, zero: BoolArray) -> Any:
         """Prepare for parameters some of which are zero and stay so; by default this changes nothing.

@@ -429,6 +429,7 @@ def compile_evidence(
     share: bool = True,
     memory_budget: int = 2**32,
     cost: CellCost,
+    roles: Roles | None = None,
 ) -> EliminationGraph:
     """Compile distinct evidence into an elimination graph.
 
@@ -441,6 +442,9 @@ def compile_evidence(
         `rank_orders`.
     prune_barren : bool, default True
         Whether barren variables drop out.
+    roles : Roles, optional
+        What each row's variables are, where a part of them is left to others; by default
+        those of `find_roles`.
 
     Raises
     ------
@@ -454,7 +458,8 @@ def compile_evidence(
     of the distinct shapes' tables, which is exponential in the largest component of
     missing variables that some row has.
     """
-    roles = find_roles(network, evidence.codes, prune_barren=prune_barren)
+    if roles is None:
+        roles = find_roles(network, evidence.codes, prune_barren=prune_barren)
     refused: MemoryBudgetError | None = None
     for order in rank_orders(network, *roles) if orders is None else orders:
         compiler = Compiler(network, evidence, order, roles, share=share, memory_budget=memory_budget, cost=cost)

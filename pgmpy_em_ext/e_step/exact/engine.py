@@ -9,7 +9,7 @@ from joblib import effective_n_jobs
 from pgmpy_em_ext.checks import check_integer, check_n_jobs
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.exact import groups, packed
-from pgmpy_em_ext.e_step.exact.compile import compile_evidence
+from pgmpy_em_ext.e_step.exact.compile import Roles, compile_evidence, find_roles
 from pgmpy_em_ext.e_step.exact.graph import EliminationGraph
 from pgmpy_em_ext.e_step.exact.incidence import Incidence
 from pgmpy_em_ext.e_step.exact.rows import first_impossible_rows
@@ -43,6 +43,8 @@ class ExactPlan(NamedTuple):
         The parameters that fully observed families read.
     incidence : Incidence
         Which rows use which steps, found when it is first asked for.
+    part : Roles or None
+        What each row's variables are, where other parts of the rows were left out.
     """
 
     network: Network
@@ -51,14 +53,21 @@ class ExactPlan(NamedTuple):
     sweeps: Sweeps
     counted: IntArray
     incidence: Incidence
+    part: Roles | None = None
 
 
 def make_plan(
-    network: Network, evidence: Evidence, graph: EliminationGraph, sweeps: Sweeps, *, prune_barren: bool = True
+    network: Network,
+    evidence: Evidence,
+    graph: EliminationGraph,
+    sweeps: Sweeps,
+    *,
+    prune_barren: bool = True,
+    part: Roles | None = None,
 ) -> ExactPlan:
     """Put a plan together."""
     incidence = Incidence(network, evidence, graph.order, prune_barren)
-    return ExactPlan(network, evidence, graph, sweeps, np.flatnonzero(graph.base_counts), incidence)
+    return ExactPlan(network, evidence, graph, sweeps, np.flatnonzero(graph.base_counts), incidence, part)
 
 
 class ExactEStep(EStep):
@@ -132,6 +141,19 @@ class ExactEStep(EStep):
 
     def prepare(self, network: Network, evidence: Evidence) -> ExactPlan:
         """Compile the evidence; see `EStep.prepare`."""
+        return self.prepare_part(network, evidence, None)
+
+    def prepare_part(self, network: Network, evidence: Evidence, part: Roles | None) -> ExactPlan:
+        """Compile a part of the evidence, or all of it.
+
+        Parameters
+        ----------
+        network, evidence
+            As in `EStep.prepare`.
+        part : Roles, optional
+            What each row's variables are: families that are dead there are neither counted nor
+            part of the likelihood. The plan cannot be reweighted.
+        """
         check_integer("memory_budget", self.memory_budget, low=1)
         check_n_jobs(self.n_jobs, optional=True)
         may_pack = self._may_pack()
@@ -141,19 +163,20 @@ class ExactEStep(EStep):
             prune_barren=self.prune_barren,
             memory_budget=self.memory_budget,
             cost=packed.COST if may_pack else groups.COST,
+            roles=part,
         )
         if not may_pack or (self.backend == "auto" and graph.n_reads <= TINY):
-            return make_plan(network, evidence, graph, GroupedSweeps(graph), prune_barren=self.prune_barren)
+            return make_plan(network, evidence, graph, GroupedSweeps(graph), prune_barren=self.prune_barren, part=part)
         try:
             packed.load_kernel()
         except ImportError as error:  # installed, but not fit for this numpy or Python
             if self.backend == "numba":
                 raise
             logger.warning("numba cannot be imported, so that the E-steps run in numpy: %s", error)
-            return self.clone().set_params(backend="numpy").prepare(network, evidence)
+            return self.clone().set_params(backend="numpy").prepare_part(network, evidence, part)
         n_threads = effective_n_jobs(self.n_jobs or 1)
         sweeps = packed.PackedSweeps.of(graph, n_threads)
-        return make_plan(network, evidence, graph, sweeps, prune_barren=self.prune_barren)
+        return make_plan(network, evidence, graph, sweeps, prune_barren=self.prune_barren, part=part)
 
     def _may_pack(self) -> bool:
         """Whether the compiled sweeps may be used, and can be."""
@@ -200,7 +223,8 @@ class ExactEStep(EStep):
         log_likelihood[~active] = 0.0
         if np.isneginf(log_likelihood).any():
             evidence = rows_with_weight(plan.evidence)
-            impossible = first_impossible_rows(plan.network, parameters, evidence, self.memory_budget)
+            roles = plan.part or find_roles(plan.network, evidence.codes, prune_barren=True)
+            impossible = first_impossible_rows(plan.network, parameters, evidence, roles, self.memory_budget)
             raise impossible_evidence(plan.network, evidence, parameters, impossible)
         counts += graph.base_counts
         if not active.all():

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pgmpy_em_ext.e_step.exact.compile import compile_evidence, find_roles
+from pgmpy_em_ext.e_step.exact.compile import Roles, compile_evidence
 from pgmpy_em_ext.e_step.exact.graph import Scopes
 from pgmpy_em_ext.e_step.exact.groups import COST, Group, GroupedGraph, group_steps
 from pgmpy_em_ext.e_step.exact.order import rank_orders
@@ -24,10 +24,11 @@ _SEARCH_BATCH = 1000
 
 
 class RowPass(NamedTuple):
-    """Some rows, compiled and swept forward."""
+    """Some rows, or a part of their families, compiled and swept forward."""
 
     network: Network
     codes: IntArray
+    roles: Roles
     graph: GroupedGraph
     scopes: Scopes
     forward_pass: ForwardPass
@@ -38,8 +39,8 @@ def sweep_rows(
     parameters: FloatArray,
     codes: IntArray,
     order: Sequence[int],
+    roles: Roles,
     *,
-    prune_barren: bool,
     memory_budget: int,
 ) -> RowPass:
     """Compile rows one by one, side by side, and sweep forward.
@@ -54,22 +55,18 @@ def sweep_rows(
         Rows, -1 where missing.
     order : sequence of int
         The elimination order.
-    prune_barren : bool
-        True suffices for likelihoods; the posterior of every missing cell needs False.
+    roles : Roles
+        What is eliminated, and which families are left out. Barren variables need not be for
+        likelihoods; the posterior of every missing cell needs them.
     memory_budget : int
         As in `ExactEStep`.
     """
     evidence = Evidence(codes, np.ones(len(codes)), np.arange(len(codes)))
     graph = compile_evidence(
-        network, evidence, [order], prune_barren=prune_barren, share=False, memory_budget=memory_budget, cost=COST
+        network, evidence, [order], share=False, memory_budget=memory_budget, cost=COST, roles=roles
     )
     grouped = group_steps(graph)
-    return RowPass(network, codes, grouped, graph.scopes, forward(grouped, parameters))
-
-
-def best_order(network: Network, codes: IntArray, *, prune_barren: bool) -> tuple[int, ...]:
-    """Choose an elimination order for many rows; see `rank_orders`."""
-    return rank_orders(network, *find_roles(network, codes, prune_barren=prune_barren))[0]
+    return RowPass(network, codes, roles, grouped, graph.scopes, forward(grouped, parameters))
 
 
 def row_log_likelihood(rows: RowPass, parameters: FloatArray) -> FloatArray:
@@ -80,7 +77,7 @@ def row_log_likelihood(rows: RowPass, parameters: FloatArray) -> FloatArray:
         for group, log_scale in zip(rows.graph.groups, rows.forward_pass.log_scales, strict=True):
             np.add.at(total, group.row, log_scale)
     for node in range(rows.network.n_nodes):
-        observed = observed_whole(rows.network, node, rows.codes)
+        observed = observed_whole(rows.network, node, rows.codes) & ~rows.roles.dead[:, node]
         total[observed] += log_parameters[rows.network.cells(node, rows.codes[observed])]
     return total
 
@@ -90,11 +87,13 @@ def sweep_in_batches(
     parameters: FloatArray,
     codes: IntArray,
     batch_size: int,
+    roles: Roles,
     *,
-    prune_barren: bool,
     memory_budget: int,
 ) -> Iterator[tuple[slice, RowPass]]:
     """Sweep rows batch by batch; a batch that does not fit is halved, down to a single row.
+
+    The arguments are those of `sweep_rows`.
 
     Yields
     ------
@@ -110,13 +109,12 @@ def sweep_in_batches(
     """
     pending = [slice(start, min(start + batch_size, len(codes))) for start in range(0, len(codes), batch_size)]
     pending.reverse()
-    order = best_order(network, codes, prune_barren=prune_barren)
+    order = rank_orders(network, *roles)[0]
     while pending:
         batch = pending.pop()
         try:
-            rows = sweep_rows(
-                network, parameters, codes[batch], order, prune_barren=prune_barren, memory_budget=memory_budget
-            )
+            part = Roles(roles.alive[batch], roles.dead[batch])
+            rows = sweep_rows(network, parameters, codes[batch], order, part, memory_budget=memory_budget)
         except MemoryBudgetError:
             if batch.stop - batch.start == 1:
                 raise
@@ -126,7 +124,9 @@ def sweep_in_batches(
         yield batch, rows
 
 
-def first_impossible_rows(network: Network, parameters: FloatArray, evidence: Evidence, memory_budget: int) -> IntArray:
+def first_impossible_rows(
+    network: Network, parameters: FloatArray, evidence: Evidence, roles: Roles, memory_budget: int
+) -> IntArray:
     """Find impossible rows, in the order of the user's table, until a batch of rows has some.
 
     Returns
@@ -142,7 +142,7 @@ def first_impossible_rows(network: Network, parameters: FloatArray, evidence: Ev
         parameters,
         evidence.codes[by_row],
         _SEARCH_BATCH,
-        prune_barren=True,
+        Roles(roles.alive[by_row], roles.dead[by_row]),
         memory_budget=memory_budget,
     )
     least, lowest = 0, np.inf

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pgmpy_em_ext.e_step.exact.compile import find_roles
 from pgmpy_em_ext.e_step.exact.rows import RowPass, sweep_in_batches
 from pgmpy_em_ext.e_step.exact.sweep import descend
 from pgmpy_em_ext.network import Network
@@ -36,9 +37,8 @@ def row_counts(
         In records: every family of a row adds up to one, or to zero where it is barren.
     """
     batch_size = max(1, VALUES_PER_BATCH // network.n_cells)
-    for _, rows in sweep_in_batches(
-        network, parameters, codes, batch_size, prune_barren=True, memory_budget=memory_budget
-    ):
+    roles = find_roles(network, codes, prune_barren=True)
+    for _, rows in sweep_in_batches(network, parameters, codes, batch_size, roles, memory_budget=memory_budget):
         yield _batch_counts(rows)
 
 

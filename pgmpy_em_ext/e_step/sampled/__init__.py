@@ -1,0 +1,6 @@
+"""E-steps by sampling, for components of missing variables that are too large for exact inference."""
+
+from pgmpy_em_ext.e_step.sampled.auto import AutoEStep
+from pgmpy_em_ext.e_step.sampled.gibbs import GibbsEStep
+
+__all__ = ["AutoEStep", "GibbsEStep"]

@@ -1,0 +1,451 @@
+"""One run of EM with sampled E-steps: no step of it can be judged by its objective, and the end is an average."""
+
+import time
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pgmpy_em_ext import schedule as schedule_module
+from pgmpy_em_ext.acceleration._base import Accelerator
+from pgmpy_em_ext.blocks import start_blocks, whole_block
+from pgmpy_em_ext.em import EMState, Problem
+from pgmpy_em_ext.monitor import StoppingRule
+from pgmpy_em_ext.registry import lookup
+from pgmpy_em_ext.run import Observer, Progress, RunResult
+from pgmpy_em_ext.schedule import Schedule
+from pgmpy_em_ext.types import Chains, ExpectedStatistics, FloatArray, IntArray
+
+MAX_MEANS = 16
+"""Means over equally many steps that are kept; when there are more, pairs of them are joined."""
+
+ENOUGH_MEANS = 12
+"""Means that it takes to tell drift from noise: three parts of four."""
+
+FLOOR = 1e-3
+"""Part of a draw's weight that a count keeps which no draw has met, lest by chance it becomes zero, and stays so."""
+
+FINAL_DRAWS = 20
+"""Draws of the E-step at the end, by which stuck chains are told."""
+
+N_BATCHES = 5
+"""Batches from which the error of a step is told, while draws are added; amounts are multiples of it."""
+
+LARGEST_CORRELATION = 0.9
+"""Of neighbouring means; the standard error of a longer memory than that is not known."""
+
+
+class NoisyMemory(NamedTuple):
+    """What a run needs to go on, bit for bit.
+
+    Attributes
+    ----------
+    seed, step : int
+        Of its chains.
+    states : int ndarray of shape (n_chains, n_nodes)
+        Of its chains.
+    statistics : float ndarray of shape (n_cells,)
+        Expected counts, smoothed as the schedule says.
+    n_steady : int
+        Steps since the parameters have ceased to drift; 0 before.
+    means : float ndarray of shape (at most `MAX_MEANS`, n_cells)
+        Of the statistics over ``length`` steps each.
+    length : int
+        See there.
+    partial : float ndarray of shape (n_cells,)
+        Sum over the steps of the mean that is not complete.
+    n_partial : int
+        How many these are.
+    batches : float ndarray of shape (`N_BATCHES` or 0, n_cells)
+        Of the draws for the current parameters, where steps are made when they are sure.
+    n_drawn : int
+        How many draws these are.
+    gains : float ndarray of shape (at most 4,)
+        What the last steps have gained, in nats.
+    loss : float
+        What noise costs the estimate, in nats; infinite while it is not known.
+    is_done : bool
+        Whether the run has met its precision.
+    """
+
+    seed: int
+    step: int
+    states: IntArray
+    statistics: FloatArray
+    n_steady: int
+    means: FloatArray
+    length: int
+    partial: FloatArray
+    n_partial: int
+    batches: FloatArray
+    n_drawn: int
+    gains: FloatArray
+    loss: float
+    is_done: bool
+
+    @property
+    def chains(self) -> Chains:
+        """Where the random draws stand."""
+        return Chains(int(self.seed), int(self.step), self.states)
+
+    def follow(self, chains: Chains) -> "NoisyMemory":
+        """Note where the random draws stand now."""
+        return self._replace(step=chains.step, states=chains.states)
+
+
+class Estimate(NamedTuple):
+    """What the means say.
+
+    Attributes
+    ----------
+    parameters : float ndarray of shape (n_cells,)
+        The estimate.
+    errors : float ndarray of shape (n_cells,)
+        Monte Carlo standard errors; infinite where they are not known.
+    loss : float
+        What the errors cost the objective at most, in nats.
+    drifts : bool
+        Whether the means still move in one direction.
+    """
+
+    parameters: FloatArray
+    errors: FloatArray
+    loss: float
+    drifts: bool
+
+
+@dataclass(frozen=True)
+class StochasticEM:
+    """The method of a run whose E-steps are sampled, as `restarts` needs it.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        How E-steps are averaged.
+    """
+
+    schedule: Schedule
+
+    def recall(self, arrays: dict[str, Any]) -> NoisyMemory:
+        """Make a memory again from its fields."""
+        whole = ("seed", "step", "n_steady", "length", "n_partial", "n_drawn")
+        for name in whole:
+            arrays[name] = int(arrays[name])
+        arrays["loss"], arrays["is_done"] = float(arrays["loss"]), bool(arrays["is_done"])
+        return NoisyMemory(**arrays)
+
+
+Method = Accelerator | StochasticEM
+"""How a run goes on from step to step: under an exact engine, and under one that is not."""
+
+
+def read_schedule(given: Any) -> Schedule:
+    """Turn a schedule's name, class or instance into a checked instance."""
+    schedule: Schedule = lookup(given, Schedule, schedule_module, "schedule")
+    schedule.check()
+    return schedule
+
+
+def run_stochastic(
+    problem: Problem,
+    progress: Progress,
+    rule: StoppingRule,
+    observer: Observer | None,
+    method: StochasticEM,
+    state: EMState | None = None,
+) -> RunResult:
+    """Iterate until the noise that is left is small.
+
+    While the parameters drift, each E-step replaces the one before. Means over stretches of
+    growing length tell when they drift no more: what the second of three stretches has moved and what
+    the third has then point in opposite directions, as they do for pure noise. From there on the
+    schedule says how much an E-step counts, and the estimate is the average.
+
+    Parameters
+    ----------
+    problem, progress, rule, observer, state
+        As in `run.run`. A rule that ends a leg of a race leaves the run as it stands; else the
+        result's state is the average, with a log-likelihood that more draws have made precise.
+    method : StochasticEM
+        The schedule.
+
+    References
+    ----------
+    Wei & Tanner (1990), J. Am. Stat. Assoc. 85(411). Pflug (1990), Monte Carlo Methods and Appl. (the test
+    for drift). Polyak & Juditsky (1992), SIAM J. Control Optim. 30(4) (averages).
+    """
+    is_new = state is None
+    if state is None:
+        state, progress = _begin(problem, progress, rule, method)
+    advance = _advance_surely if method.schedule.get_tag("ascends") else _advance_averaging
+    while True:
+        status = _status(rule, progress)
+        is_stopped = observer is not None and is_new and observer(state, progress)
+        is_new = True
+        if is_stopped:
+            status = status or "callback"
+        if status is not None:
+            break
+        state, progress = advance(problem, state, progress, rule, method.schedule)
+    if rule.is_leg:
+        return RunResult(state, progress, status, None)
+    return _finish(problem, state, progress, status)
+
+
+def _status(rule: StoppingRule, progress: Progress) -> str | None:
+    if progress.memory.is_done and rule.tol > 0:
+        return "converged"
+    if len(progress.history) > rule.max_iter:
+        return "max_iter"
+    if rule.deadline is not None and time.monotonic() >= rule.deadline:
+        return "max_time"
+    return None
+
+
+def _begin(problem: Problem, progress: Progress, rule: StoppingRule, method: StochasticEM) -> tuple[EMState, Progress]:
+    """Evaluate the start, or take up what an interrupted run has left."""
+    parameters = progress.parameters
+    log_priors = problem.family.log_priors(parameters)
+    if progress.memory is not None:
+        log_likelihood = progress.history[-1] - float(log_priors.sum())
+        statistics = ExpectedStatistics(progress.memory.statistics, log_likelihood)
+        progress = progress._replace(history=list(progress.history), gaps=list(progress.gaps))
+        return EMState(parameters, statistics, log_priors), progress
+    n_samples = N_BATCHES if method.schedule.get_tag("ascends") else None
+    chains = problem.engine.start_chains(problem.plan, progress.seed)
+    statistics, chains = _draw(problem, parameters, chains, n_samples)
+    state = EMState(parameters, statistics, log_priors)
+    nothing = np.zeros((0, len(parameters)))
+    memory = NoisyMemory(
+        seed=chains.seed,
+        step=chains.step,
+        states=chains.states,
+        statistics=statistics.counts,
+        n_steady=0,
+        means=nothing,
+        length=1,
+        partial=np.zeros_like(parameters),
+        n_partial=0,
+        batches=nothing if n_samples is None else _batches(statistics),
+        n_drawn=n_samples or 0,
+        gains=np.zeros(0),
+        loss=np.inf,
+        is_done=False,
+    )
+    progress = progress._replace(memory=memory, history=[], gaps=[])
+    return state, _note(problem, progress, state, memory, rule)
+
+
+def _draw(
+    problem: Problem, parameters: FloatArray, chains: Chains, n_samples: int | None
+) -> tuple[ExpectedStatistics, Chains]:
+    """Make an E-step; counts that no draw has met keep something, where that is by chance."""
+    statistics, chains = problem.engine.draw_statistics(problem.plan, parameters, chains, n_samples)
+    if statistics.noise is None:
+        return statistics, chains
+    known = ~problem.family.without_data(statistics.counts)
+    floor = FLOOR * statistics.noise.resolution * problem.family.spread(known)
+    counts = np.where(parameters > 0, np.maximum(statistics.counts, floor), statistics.counts)
+    return statistics._replace(counts=counts), chains
+
+
+def _note(problem: Problem, progress: Progress, state: EMState, memory: NoisyMemory, rule: StoppingRule) -> Progress:
+    """Note a step: its objective, what noise costs, and the run's memory."""
+    progress.history.append(state.objective)  # type: ignore[attr-defined]
+    progress.gaps.append(float(memory.loss))  # type: ignore[attr-defined]
+    blocks = whole_block(len(problem.family.fixed_families()), len(state.parameters))
+    known = start_blocks(blocks, np.array([state.objective, 0.0]), np.zeros(2, dtype=bool), rule.tol)
+    return progress._replace(
+        parameters=state.parameters,
+        n_e_steps=progress.n_e_steps + 1,
+        memory=memory,
+        blocks=known._replace(gap=np.array([memory.loss])),
+    )
+
+
+def _precision(problem: Problem, rule: StoppingRule, schedule: Schedule) -> float:
+    """Say what noise may cost at the end, in nats."""
+    return max(rule.tol, schedule.precision * problem.family.n_free / 2)
+
+
+def _advance_averaging(
+    problem: Problem, state: EMState, progress: Progress, rule: StoppingRule, schedule: Schedule
+) -> tuple[EMState, Progress]:
+    """Maximise, draw, and let the draw count for as much as the schedule says."""
+    memory: NoisyMemory = progress.memory
+    parameters = problem.family.maximize(memory.statistics, state.parameters)
+    statistics, chains = _draw(problem, parameters, memory.chains, None)
+    n_steady = memory.n_steady + 1 if memory.n_steady else 0
+    size = schedule.step_size(n_steady) if n_steady else 1.0
+    smooth = memory.statistics + size * (statistics.counts - memory.statistics)
+    following = EMState(parameters, statistics, problem.family.log_priors(parameters))
+    memory, is_complete = _push(memory.follow(chains)._replace(statistics=smooth, n_steady=n_steady), smooth)
+    if is_complete and len(memory.means) >= ENOUGH_MEANS:
+        memory = _judge(problem, following, memory, _precision(problem, rule, schedule))
+    return following, _note(problem, progress, following, memory, rule)
+
+
+def _push(memory: NoisyMemory, values: FloatArray) -> tuple[NoisyMemory, bool]:
+    """Add a step to the means; says whether a mean has become complete."""
+    partial, n_partial = memory.partial + values, memory.n_partial + 1
+    if n_partial < memory.length:
+        return memory._replace(partial=partial, n_partial=n_partial), False
+    means, length = np.vstack([memory.means, partial / n_partial]), memory.length
+    if len(means) == MAX_MEANS:
+        means, length = means.reshape(MAX_MEANS // 2, 2, -1).mean(axis=1), 2 * length
+    return memory._replace(means=means, length=length, partial=np.zeros_like(partial), n_partial=0), True
+
+
+def _judge(problem: Problem, state: EMState, memory: NoisyMemory, precision: float) -> NoisyMemory:
+    """See whether the drift has ended, or the precision is met."""
+    found = estimate(problem, memory.means, state.parameters)
+    if memory.n_steady == 0:
+        return memory if found.drifts else _forget(memory._replace(n_steady=1), len(memory.means))
+    if found.drifts:  # what came first is no part of the average
+        memory = _forget(memory, len(memory.means) // 3)
+    return memory._replace(loss=found.loss, is_done=found.loss <= precision and not found.drifts)
+
+
+def _forget(memory: NoisyMemory, n: int) -> NoisyMemory:
+    """Drop the first means; of all, begin with short ones again."""
+    if n < len(memory.means):
+        return memory._replace(means=memory.means[n:])
+    return memory._replace(means=memory.means[:0], length=1, partial=np.zeros_like(memory.partial), n_partial=0)
+
+
+def estimate(problem: Problem, means: FloatArray, previous: FloatArray) -> Estimate:
+    """Average, and say how precise the average is.
+
+    Parameters
+    ----------
+    problem : Problem
+        The M-step.
+    means : float ndarray of shape (n_means, n_cells)
+        Of statistics, over equally many steps each.
+    previous : float ndarray of shape (n_cells,)
+        Parameters of columns without data.
+
+    Notes
+    -----
+    The error is that of the mean of the means, widened by what neighbours have in common: with
+    correlation r between them, by (1 + r) / (1 - r) in variance. One r is estimated for all
+    parameters together, in the metric of the complete-data information. In that metric the errors' square
+    is twice what they cost at most, since the observed information is less.
+    """
+    family = problem.family
+    parameters = family.maximize(means.mean(axis=0), previous)
+    if len(means) < ENOUGH_MEANS // 3:
+        return Estimate(parameters, np.full_like(parameters, np.inf), np.inf, True)
+    single = np.array([family.maximize(mean, previous) for mean in means])
+    metric = family.information(means.mean(axis=0), parameters)
+    deviation = single - single.mean(axis=0)
+    variance = (deviation**2).sum(axis=0) / (len(means) - 1)
+    total = float(metric @ variance) * (len(means) - 1)
+    common = float((metric * deviation[1:] * deviation[:-1]).sum())
+    n = len(means)
+    correlation = common / total * n / (n - 1) + 1 / n if total > 0 else 0.0
+    correlation = min(max(correlation, 0.0), LARGEST_CORRELATION)
+    squares = variance / n * (1 + correlation) / (1 - correlation)
+    part = n // 3
+    first, second, third = (single[n - k * part : n - (k - 1) * part].mean(axis=0) for k in (3, 2, 1))
+    drift = float((metric * (second - first) * (third - second)).sum())
+    return Estimate(parameters, np.sqrt(squares), float(metric @ squares) / 2, drift > 0)
+
+
+def _batches(statistics: ExpectedStatistics) -> FloatArray:
+    """Join the batches of an E-step to `N_BATCHES`."""
+    noise = statistics.noise
+    if noise is None or len(noise.batch_counts) % N_BATCHES:
+        raise ValueError(
+            "schedule='ascent' needs an e_step that tells the error of its counts, by batches of draws. "
+            "Use schedule='saem' or 'fixed'."
+        )
+    return noise.batch_counts.reshape(N_BATCHES, -1, noise.batch_counts.shape[1]).mean(axis=1)
+
+
+def _advance_surely(
+    problem: Problem, state: EMState, progress: Progress, rule: StoppingRule, schedule: Any
+) -> tuple[EMState, Progress]:
+    """Make an EM step if it is surely one upwards; else draw a third more for the current parameters."""
+    memory: NoisyMemory = progress.memory
+    family = problem.family
+    target = family.maximize(memory.statistics, state.parameters)
+    gain, error = _gain(problem, memory, state.parameters, target)
+    if gain + schedule.z * error < _precision(problem, rule, schedule):
+        memory = memory._replace(is_done=True, loss=gain + schedule.z * error)
+    if gain > schedule.z * error:
+        statistics, chains = _draw(problem, target, memory.chains, memory.n_drawn)
+        state = EMState(target, statistics, family.log_priors(target))
+        memory = memory.follow(chains)._replace(
+            statistics=statistics.counts, batches=_batches(statistics), gains=np.append(memory.gains, gain)[-4:]
+        )
+    else:
+        more = N_BATCHES * -(-memory.n_drawn // (3 * N_BATCHES))
+        statistics, chains = _draw(problem, state.parameters, memory.chains, more)
+        old, new = memory.n_drawn, memory.n_drawn + more
+        pooled = (old * memory.statistics + more * statistics.counts) / new
+        batches = (old * memory.batches + more * _batches(statistics)) / new
+        memory = memory.follow(chains)._replace(statistics=pooled, batches=batches, n_drawn=new)
+        state = state._replace(statistics=statistics._replace(counts=pooled))
+    return state, _note(problem, progress, state, memory, rule)
+
+
+def _gain(problem: Problem, memory: NoisyMemory, parameters: FloatArray, target: FloatArray) -> tuple[float, float]:
+    """Compute what a step gains in expected complete-data log-likelihood plus log prior, and its standard error."""
+    moved = (target > 0) & (parameters > 0)
+    ratio = np.log(np.where(moved, target, 1.0) / np.where(moved, parameters, 1.0))
+    with np.errstate(invalid="ignore"):
+        prior = problem.family.log_priors(target).sum() - problem.family.log_priors(parameters).sum()
+    gain = float(memory.statistics @ ratio) + (float(prior) if np.isfinite(prior) else 0.0)
+    return gain, float((memory.batches @ ratio).std(ddof=1) / np.sqrt(N_BATCHES))
+
+
+def _last_step(problem: Problem, memory: NoisyMemory, state: EMState) -> Estimate:
+    """Say how precise the end of a run is that was sure of its steps.
+
+    The error is that of one step, widened by what earlier steps' errors leave: with rate r of EM, by
+    1 / (1 - r^2) in variance. Gains shrink with the square of the rate.
+    """
+    single = np.array([problem.family.maximize(batch, state.parameters) for batch in np.maximum(memory.batches, 0)])
+    ratios = memory.gains[1:] / np.maximum(memory.gains[:-1], np.finfo(float).tiny)
+    square = float(np.clip(np.median(ratios), 0.0, LARGEST_CORRELATION)) if len(ratios) else 0.0
+    errors = np.sqrt(single.var(axis=0, ddof=1) / N_BATCHES / (1 - square))
+    return Estimate(state.parameters, errors, float(memory.loss), False)
+
+
+def _finish(problem: Problem, state: EMState, progress: Progress, status: str) -> RunResult:
+    """Put the estimate in the place of the last step, and look at it closely, if there is time."""
+    memory: NoisyMemory = progress.memory
+    if len(memory.batches):
+        found, statistics = _last_step(problem, memory, state), memory.statistics
+    else:
+        kept = memory.means if memory.n_steady else memory.means[len(memory.means) // 2 :]
+        means = kept if len(kept) else memory.statistics[None]
+        statistics = means.mean(axis=0)
+        found = estimate(problem, means, state.parameters)
+        if len(progress.history) == 1:  # no step was made
+            found = found._replace(parameters=state.parameters)
+    fresh, chains = problem.engine.draw_statistics(
+        problem.plan, found.parameters, memory.chains, None if status == "max_time" else FINAL_DRAWS
+    )
+    log_likelihood, noise = fresh.log_likelihood, fresh.noise
+    if status != "max_time":
+        log_likelihood, error = problem.engine.refine_log_likelihood(problem.plan, found.parameters, chains)
+        noise = None if noise is None else noise._replace(log_likelihood_error=error)
+    counts = statistics if len(progress.history) > 1 else fresh.counts
+    end = EMState(
+        found.parameters,
+        ExpectedStatistics(counts, log_likelihood, noise=noise),
+        problem.family.log_priors(found.parameters),
+    )
+    if len(progress.history) > 1:
+        progress = progress._replace(history=[*progress.history, end.objective], gaps=[*progress.gaps, found.loss])
+    else:
+        progress = progress._replace(history=[end.objective], gaps=[found.loss])
+    assert progress.blocks is not None  # since the run has begun
+    progress = progress._replace(
+        parameters=end.parameters,
+        n_e_steps=progress.n_e_steps + 1,
+        blocks=progress.blocks._replace(recent=np.array([[end.objective]]), gap=np.array([found.loss])),
+    )
+    return RunResult(end, progress, status, None, errors=found.errors)
