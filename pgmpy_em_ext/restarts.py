@@ -406,7 +406,7 @@ def _put_together(
         history=(*best.history, state.objective) if is_mixed else best.history,
         number=main,
         gap=float(gaps[winner[:-1], np.arange(blocks.n_blocks)].sum()) if is_mixed else best.gap,
-        rate=max(results[numbers[position]].progress.rate for position in {*winner[:-1].tolist(), numbers.index(main)}),
+        rate=max(results[numbers[position]].rate for position in {*winner[:-1].tolist(), numbers.index(main)}),
         replicated=int(alike[contested].min()) if contested.any() else len(numbers),
         contested=bool(contested.any()),
         n_skipped=int(race.in_race.sum()) - sum(race.in_race[number] for number in numbers),

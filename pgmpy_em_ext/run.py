@@ -111,6 +111,8 @@ class RunResult(NamedTuple):
     errors : float ndarray of shape (n_cells,) or None
         Monte Carlo standard errors of the parameters, where E-steps were sampled and the run was
         carried to its end.
+    noisy_rate : float or None
+        EM's rate of convergence, as sampled E-steps tell it.
     """
 
     state: EMState
@@ -118,6 +120,7 @@ class RunResult(NamedTuple):
     status: str
     fell_at: int | None
     errors: FloatArray | None = None
+    noisy_rate: float | None = None
 
     @property
     def history(self) -> tuple[float, ...]:
@@ -133,6 +136,11 @@ class RunResult(NamedTuple):
     def gap(self) -> float:
         """Estimated distance of the objective from its limit, in nats."""
         return self.progress.gaps[-1]
+
+    @property
+    def rate(self) -> float:
+        """EM's rate of convergence near the limit, 0 to 1; see `Progress.rate`."""
+        return self.progress.rate if self.noisy_rate is None else self.noisy_rate
 
 
 class _Stand(NamedTuple):

@@ -31,8 +31,16 @@ FINAL_DRAWS = 20
 N_BATCHES = 5
 """Batches from which the error of a step is told, while draws are added; amounts are multiples of it."""
 
-LARGEST_CORRELATION = 0.9
-"""Of neighbouring means; the standard error of a longer memory than that is not known."""
+LARGEST_RATE = 0.95
+"""EM's rate of convergence is not believed to be larger than this: so few steps cannot tell."""
+
+SURE = 2.0
+"""Standard deviations beyond which movement in one direction is more than noise."""
+
+
+TAIL = ("statistics", "target", "target^2", "point", "point^2", "target*point", "target*last", "last")
+"""What is added up over the steps after the drift, but for the last row: smoothed statistics; the EM step's
+target; the point that it starts from; the target before."""
 
 
 class NoisyMemory(NamedTuple):
@@ -48,8 +56,14 @@ class NoisyMemory(NamedTuple):
         Expected counts, smoothed as the schedule says.
     n_steady : int
         Steps since the parameters have ceased to drift; 0 before.
+    sums : float ndarray of shape (len(`TAIL`), n_cells)
+        Over these steps; see `TAIL`.
+    reference : float ndarray of shape (n_cells,)
+        Parameters when they began, from which the sums count.
+    resolution : float ndarray of shape (n_cells,)
+        See `SamplingNoise`.
     means : float ndarray of shape (at most `MAX_MEANS`, n_cells)
-        Of the statistics over ``length`` steps each.
+        Of the E-steps' counts over ``length`` steps each.
     length : int
         See there.
     partial : float ndarray of shape (n_cells,)
@@ -73,6 +87,9 @@ class NoisyMemory(NamedTuple):
     states: IntArray
     statistics: FloatArray
     n_steady: int
+    sums: FloatArray
+    reference: FloatArray
+    resolution: FloatArray
     means: FloatArray
     length: int
     partial: FloatArray
@@ -94,7 +111,7 @@ class NoisyMemory(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """What the means say.
+    """What the steps after the drift say.
 
     Attributes
     ----------
@@ -104,14 +121,14 @@ class Estimate(NamedTuple):
         Monte Carlo standard errors; infinite where they are not known.
     loss : float
         What the errors cost the objective at most, in nats.
-    drifts : bool
-        Whether the means still move in one direction.
+    rate : float
+        EM's rate of convergence.
     """
 
     parameters: FloatArray
     errors: FloatArray
     loss: float
-    drifts: bool
+    rate: float
 
 
 @dataclass(frozen=True)
@@ -222,6 +239,9 @@ def _begin(problem: Problem, progress: Progress, rule: StoppingRule, method: Sto
         states=chains.states,
         statistics=statistics.counts,
         n_steady=0,
+        sums=np.zeros((len(TAIL), len(parameters))),
+        reference=parameters,
+        resolution=_resolution(statistics),
         means=nothing,
         length=1,
         partial=np.zeros_like(parameters),
@@ -279,15 +299,31 @@ def _advance_averaging(
     size = schedule.step_size(n_steady) if n_steady else 1.0
     smooth = memory.statistics + size * (statistics.counts - memory.statistics)
     following = EMState(parameters, statistics, problem.family.log_priors(parameters))
-    memory, is_complete = _push(memory.follow(chains)._replace(statistics=smooth, n_steady=n_steady), smooth)
+    memory = memory.follow(chains)._replace(statistics=smooth, n_steady=n_steady, resolution=_resolution(statistics))
+    if n_steady:
+        target = problem.family.linear_step(statistics.counts, parameters, smooth)
+        memory = memory._replace(sums=_add_step(memory, target, parameters))
+    memory, is_complete = _push(memory, statistics.counts)
     if is_complete and len(memory.means) >= ENOUGH_MEANS:
         memory = _judge(problem, following, memory, _precision(problem, rule, schedule))
     return following, _note(problem, progress, following, memory, rule)
 
 
-def _push(memory: NoisyMemory, values: FloatArray) -> tuple[NoisyMemory, bool]:
-    """Add a step to the means; says whether a mean has become complete."""
-    partial, n_partial = memory.partial + values, memory.n_partial + 1
+def _resolution(statistics: ExpectedStatistics) -> FloatArray:
+    return np.zeros_like(statistics.counts) if statistics.noise is None else statistics.noise.resolution
+
+
+def _add_step(memory: NoisyMemory, target: FloatArray, point: FloatArray) -> FloatArray:
+    """Add a step to the sums, all parameters counted from the reference, lest digits are lost."""
+    target, point = target - memory.reference, point - memory.reference
+    last = memory.sums[-1]
+    products = [memory.statistics, target, target**2, point, point**2, target * point, target * last]
+    return np.vstack([memory.sums[:-1] + products, target[None]])
+
+
+def _push(memory: NoisyMemory, counts: FloatArray) -> tuple[NoisyMemory, bool]:
+    """Add an E-step to the means; says whether a mean has become complete."""
+    partial, n_partial = memory.partial + counts, memory.n_partial + 1
     if n_partial < memory.length:
         return memory._replace(partial=partial, n_partial=n_partial), False
     means, length = np.vstack([memory.means, partial / n_partial]), memory.length
@@ -297,59 +333,93 @@ def _push(memory: NoisyMemory, values: FloatArray) -> tuple[NoisyMemory, bool]:
 
 
 def _judge(problem: Problem, state: EMState, memory: NoisyMemory, precision: float) -> NoisyMemory:
-    """See whether the drift has ended, or the precision is met."""
-    found = estimate(problem, memory.means, state.parameters)
+    """See whether there is a drift, or the precision is met.
+
+    A drift that shows only later begins the averages anew, at full steps.
+    """
+    if drifts(problem, memory.means, state.parameters):
+        return _forget(memory, 0, state) if memory.n_steady else memory
     if memory.n_steady == 0:
-        return memory if found.drifts else _forget(memory._replace(n_steady=1), len(memory.means))
-    if found.drifts:  # what came first is no part of the average
-        memory = _forget(memory, len(memory.means) // 3)
-    return memory._replace(loss=found.loss, is_done=found.loss <= precision and not found.drifts)
+        return _forget(memory, 1, state)
+    found = estimate(problem, memory, state.parameters)
+    return memory._replace(loss=found.loss, is_done=found.loss <= precision)
 
 
-def _forget(memory: NoisyMemory, n: int) -> NoisyMemory:
-    """Drop the first means; of all, begin with short ones again."""
-    if n < len(memory.means):
-        return memory._replace(means=memory.means[n:])
-    return memory._replace(means=memory.means[:0], length=1, partial=np.zeros_like(memory.partial), n_partial=0)
+def _forget(memory: NoisyMemory, n_steady: int, state: EMState) -> NoisyMemory:
+    """Begin averages anew."""
+    return memory._replace(
+        n_steady=n_steady,
+        sums=np.zeros_like(memory.sums),
+        reference=state.parameters,
+        means=memory.means[:0],
+        length=1,
+        partial=np.zeros_like(memory.partial),
+        n_partial=0,
+        loss=np.inf,
+    )
 
 
-def estimate(problem: Problem, means: FloatArray, previous: FloatArray) -> Estimate:
-    """Average, and say how precise the average is.
+def drifts(problem: Problem, means: FloatArray, previous: FloatArray) -> bool:
+    """Tell a drift from noise, by means over stretches of equal length.
+
+    What the second of three parts has moved and what the third has then point in opposite
+    directions if all is noise: their inner product has the expectation of minus the variance of a part,
+    here in the metric of the complete-data information.
+
+    References
+    ----------
+    Pflug (1990), Monte Carlo Methods and Applications in Economics and Finance. Chee & Toulis (2018), AISTATS.
+    """
+    family, part = problem.family, len(means) // 3
+    used = means[len(means) - 3 * part :]
+    parameters = np.array([family.maximize(mean, previous) for mean in used]).reshape(3, part, -1)
+    metric = family.information(used.mean(axis=0), parameters.mean(axis=(0, 1)))
+    first, second, third = parameters.mean(axis=1)
+    moved = float((metric * (second - first) * (third - second)).sum())
+    noise = metric * parameters.var(axis=1, ddof=1).mean(axis=0) / part
+    return moved > SURE * np.sqrt(5 * float((noise**2).sum())) - float(noise.sum())
+
+
+def estimate(problem: Problem, memory: NoisyMemory, previous: FloatArray) -> Estimate:
+    """Average the steps after the drift, and say how precise the average is.
 
     Parameters
     ----------
     problem : Problem
         The M-step.
-    means : float ndarray of shape (n_means, n_cells)
-        Of statistics, over equally many steps each.
+    memory : NoisyMemory
+        Of the run.
     previous : float ndarray of shape (n_cells,)
         Parameters of columns without data.
 
     Notes
     -----
-    The error is that of the mean of the means, widened by what neighbours have in common: with
-    correlation r between them, by (1 + r) / (1 - r) in variance. One r is estimated for all
-    parameters together, in the metric of the complete-data information. In that metric the errors' square
-    is twice what they cost at most, since the observed information is less.
+    Each E-step gives a target t = F(p) + noise for the point p that it was made at. The average over
+    n steps has the noise of their mean, amplified by 1 / (1 - r), where r is EM's rate of convergence: F moves
+    with p. The regression of t on p, over all parameters together in the metric of the
+    complete-data information, estimates r; the correlation of neighbouring targets tells by how much the
+    chains' memory widens the noise. What a single draw weighs is added: completions that no
+    draw has met leave no trace.
+
+    The cost of the errors is half their square in that metric, which is more than what they cost, since the
+    observed information is less.
     """
-    family = problem.family
-    parameters = family.maximize(means.mean(axis=0), previous)
-    if len(means) < ENOUGH_MEANS // 3:
-        return Estimate(parameters, np.full_like(parameters, np.inf), np.inf, True)
-    single = np.array([family.maximize(mean, previous) for mean in means])
-    metric = family.information(means.mean(axis=0), parameters)
-    deviation = single - single.mean(axis=0)
-    variance = (deviation**2).sum(axis=0) / (len(means) - 1)
-    total = float(metric @ variance) * (len(means) - 1)
-    common = float((metric * deviation[1:] * deviation[:-1]).sum())
-    n = len(means)
-    correlation = common / total * n / (n - 1) + 1 / n if total > 0 else 0.0
-    correlation = min(max(correlation, 0.0), LARGEST_CORRELATION)
-    squares = variance / n * (1 + correlation) / (1 - correlation)
-    part = n // 3
-    first, second, third = (single[n - k * part : n - (k - 1) * part].mean(axis=0) for k in (3, 2, 1))
-    drift = float((metric * (second - first) * (third - second)).sum())
-    return Estimate(parameters, np.sqrt(squares), float(metric @ squares) / 2, drift > 0)
+    family, n = problem.family, memory.n_steady - 1
+    if n < 2:
+        return Estimate(previous, np.full_like(previous, np.inf), np.inf, 0.0)
+    statistics, target, squares, point, point_squares, products, following, _ = memory.sums / n
+    parameters = family.maximize(statistics, previous)
+    metric = family.information(statistics, parameters)
+    variance = np.maximum(squares - target**2, 0.0)
+    point_variance = float(metric @ np.maximum(point_squares - point**2, 0.0))
+    noise = float(metric @ variance)
+    rate = float(metric @ (products - target * point)) / point_variance if point_variance > 0 else 0.0
+    rate = float(np.clip(rate, 0.0, LARGEST_RATE))
+    common = float(metric @ (following - target**2)) / noise if noise > 0 else 0.0
+    common = float(np.clip(common, 0.0, LARGEST_RATE))
+    single = memory.resolution / np.maximum(family.column_totals(statistics), np.finfo(float).tiny)
+    square = variance / (n - 1) * (1 + common) / (1 - common) / (1 - rate) ** 2 + (np.minimum(single, 1.0) / n) ** 2
+    return Estimate(parameters, np.sqrt(square), float(metric @ square) / 2, rate)
 
 
 def _batches(statistics: ExpectedStatistics) -> FloatArray:
@@ -408,9 +478,9 @@ def _last_step(problem: Problem, memory: NoisyMemory, state: EMState) -> Estimat
     """
     single = np.array([problem.family.maximize(batch, state.parameters) for batch in np.maximum(memory.batches, 0)])
     ratios = memory.gains[1:] / np.maximum(memory.gains[:-1], np.finfo(float).tiny)
-    square = float(np.clip(np.median(ratios), 0.0, LARGEST_CORRELATION)) if len(ratios) else 0.0
+    square = float(np.clip(np.median(ratios), 0.0, LARGEST_RATE)) if len(ratios) else 0.0
     errors = np.sqrt(single.var(axis=0, ddof=1) / N_BATCHES / (1 - square))
-    return Estimate(state.parameters, errors, float(memory.loss), False)
+    return Estimate(state.parameters, errors, float(memory.loss), float(np.sqrt(square)))
 
 
 def _finish(problem: Problem, state: EMState, progress: Progress, status: str) -> RunResult:
@@ -418,13 +488,14 @@ def _finish(problem: Problem, state: EMState, progress: Progress, status: str) -
     memory: NoisyMemory = progress.memory
     if len(memory.batches):
         found, statistics = _last_step(problem, memory, state), memory.statistics
-    else:
-        kept = memory.means if memory.n_steady else memory.means[len(memory.means) // 2 :]
-        means = kept if len(kept) else memory.statistics[None]
-        statistics = means.mean(axis=0)
-        found = estimate(problem, means, state.parameters)
-        if len(progress.history) == 1:  # no step was made
-            found = found._replace(parameters=state.parameters)
+    elif memory.n_steady > 2:
+        found, statistics = estimate(problem, memory, state.parameters), memory.sums[0] / (memory.n_steady - 1)
+    else:  # the last half of what there is
+        half = memory.means[len(memory.means) // 2 :]
+        statistics = half.mean(axis=0) if len(half) else memory.statistics
+        found = estimate(problem, memory, state.parameters)
+        if len(progress.history) > 1:
+            found = found._replace(parameters=problem.family.maximize(statistics, state.parameters))
     fresh, chains = problem.engine.draw_statistics(
         problem.plan, found.parameters, memory.chains, None if status == "max_time" else FINAL_DRAWS
     )
@@ -448,4 +519,4 @@ def _finish(problem: Problem, state: EMState, progress: Progress, status: str) -
         n_e_steps=progress.n_e_steps + 1,
         blocks=progress.blocks._replace(recent=np.array([[end.objective]]), gap=np.array([found.loss])),
     )
-    return RunResult(end, progress, status, None, errors=found.errors)
+    return RunResult(end, progress, status, None, errors=found.errors, noisy_rate=found.rate)

@@ -146,9 +146,9 @@ class WeightedEM(DiscreteParameterEstimator):
     gap_ : float
         Estimated distance of ``objective_`` from the maximum nearby, in nats; infinite where
         the runs were too short to tell. Where E-steps were sampled, what noise costs at most.
-    rate_ : float or None
+    rate_ : float
         EM's estimated rate of convergence: what part of the distance a plain step leaves,
-        0 to 1. None where E-steps were sampled, whose noise hides it.
+        0 to 1; a rough average over all parameters where E-steps were sampled.
     mc_standard_error_ : MonteCarloErrors
         Of every CPD entry and of ``log_likelihood_``, by how much they may differ from what exact
         E-steps would have given; 0 where all was exact.
@@ -484,7 +484,7 @@ class WeightedEM(DiscreteParameterEstimator):
         self.n_iter_ = len(best.history) - 1
         self.n_e_steps_ = sum(record.n_e_steps for record in restarts.values())
         self.gap_ = best.gap
-        self.rate_ = best.rate if problem.is_exact else None
+        self.rate_ = best.rate
         self.mc_standard_error_ = MonteCarloErrors(
             answers.cpd_frames(
                 prepared.network, np.zeros_like(state.parameters) if best.errors is None else best.errors

@@ -44,6 +44,14 @@ class CPDFamily(Protocol):
         """Complete-data information of each parameter: half its sum with squared errors is what these cost, in nats."""
         ...
 
+    def column_totals(self, counts: FloatArray) -> FloatArray:
+        """Give each parameter how many records it rests on, pseudo counts included."""
+        ...
+
+    def linear_step(self, counts: FloatArray, parameters: FloatArray, smooth: FloatArray) -> FloatArray:
+        """Make an EM step from noisy statistics that is linear in them; ``smooth`` are close to their mean."""
+        ...
+
     def maximize(self, counts: FloatArray, previous: FloatArray) -> FloatArray:
         """Maximise the expected complete-data log-likelihood plus the log prior: the M-step."""
         ...

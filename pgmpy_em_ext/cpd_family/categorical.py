@@ -96,7 +96,20 @@ class Categorical:
         """Complete-data information of each entry, in records: its column's count over its probability."""
         sums = np.where(self.fixed, 0.0, self.network.column_sums(counts + self.pseudo_counts))
         sums = sums[self.network.column_of_cell]
-        return np.divide(sums, parameters, out=np.zeros_like(sums), where=parameters > 0)
+        return np.divide(sums, parameters, out=np.zeros_like(sums), where=parameters > NEGLIGIBLE)
+
+    def column_totals(self, counts: FloatArray) -> FloatArray:
+        """Give each entry what its column holds, pseudo counts included, in records."""
+        return self.network.column_sums(counts + self.pseudo_counts)[self.network.column_of_cell]
+
+    def linear_step(self, counts: FloatArray, parameters: FloatArray, smooth: FloatArray) -> FloatArray:
+        """Make an EM step that is linear in noisy counts: their column sums are taken from smooth ones."""
+        total = counts + self.pseudo_counts
+        of_cell = self.network.column_of_cell
+        sums = self.network.column_sums(smooth + self.pseudo_counts)
+        moves = ((sums > 0) & ~self.fixed)[of_cell]
+        gradient = total - parameters * self.network.column_sums(total)[of_cell]
+        return parameters + np.where(moves, gradient / np.where(moves, sums[of_cell], 1.0), 0.0)
 
     def without_data(self, counts: FloatArray) -> BoolArray:
         """Mark the free columns that neither the data nor the prior says anything about."""

@@ -187,7 +187,7 @@ class GibbsEStep(EStep):
         assert plan.exact is not None  # only questions about rows leave it out
         exact = self.exact_engine().expected_statistics(plan.exact, parameters)
         if plan.tasks.n_tasks == 0:
-            noise = SamplingNoise(exact.counts[None], 0.0, float(self.n_likelihood), np.zeros_like(exact.counts))
+            noise = SamplingNoise(exact.counts[None], 0.0, float(self.n_likelihood), np.zeros(len(parameters), dtype=np.float64))
             return exact._replace(block_log_likelihood=None, noise=noise), chains._replace(step=chains.step + 1)
         n_samples = n_samples or self.n_samples
         states = chains.states.copy()

@@ -623,7 +623,7 @@ def _batch_size(batch, n_batches, n_draws):  # type: ignore[no-untyped-def]
 
 @entry_point
 def run_chains(  # type: ignore[no-untyped-def]
-    net, tasks, low, high, plan, parameters, states, keys, n_draws, counts, log_weights, moves, marginals, marginal_first
+    net, tasks, low, high, plan, parameters, states, keys, n_draws, counts, log_weights, moves, marginals, marginal_at
 ):  # fmt: skip
     """Let the chains of some components go on, and add up what they say, in place.
 
@@ -656,7 +656,7 @@ def run_chains(  # type: ignore[no-untyped-def]
         Joint moves proposed and accepted, and what has kept the chain from running.
     marginals : float64 ndarray
         Posteriors of single variables, added up over draws; empty where they are not wanted.
-    marginal_first : int64 ndarray of shape (n_chains, n_nodes)
+    marginal_at : int64 ndarray of shape (n_chains, n_nodes)
         Where each begins.
     """
     n_nodes = len(net.card)
@@ -693,7 +693,7 @@ def run_chains(  # type: ignore[no-untyped-def]
             draw(row, tasks.node, first, last, False, rng, whole)
             hand_back(
                 tasks.block_share, tasks.block_family_first[block_low], tasks.weight[c], n_steps,
-                counts, plan.n_batches * len(parameters), marginals, marginal_first[chain], net.card, whole,
+                counts, plan.n_batches * len(parameters), marginals, marginal_at[chain], net.card, whole,
             )  # fmt: skip
         n_burn = plan.burn_in if is_new else 0
         for sweep in range(0 if is_exact else n_burn + n_draws[c] * plan.thin):
@@ -720,7 +720,7 @@ def run_chains(  # type: ignore[no-untyped-def]
                 if is_counted:
                     hand_back(
                         tasks.block_share, family_low, tasks.weight[c] / _batch_size(batch, plan.n_batches, n_draws[c]),
-                        n_steps, counts, batch * len(parameters), marginals, marginal_first[chain], net.card, ws,
+                        n_steps, counts, batch * len(parameters), marginals, marginal_at[chain], net.card, ws,
                     )  # fmt: skip
             if log_scale == -np.inf:
                 moves[c, 2] = NO_START
