@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pgmpy_em_ext.e_step.enumeration import EnumerationEStep
     from pgmpy_em_ext.e_step.exact import ExactEStep
     from pgmpy_em_ext.e_step.pgmpy_inference import BeliefPropagationEStep, VariableEliminationEStep
-    from pgmpy_em_ext.e_step.sampled import AutoEStep, GibbsEStep
+    from pgmpy_em_ext.e_step.sampled import AutoEStep, GibbsEStep, LikelihoodWeightingEStep
     from pgmpy_em_ext.exceptions import (
         DegenerateWeightsError,
         ImpossibleEvidenceError,
@@ -58,6 +58,7 @@ _MODULES = {
     "Iteration": "restarts",
     "K2": "prior",
     "LatentCardSelection": "selection",
+    "LikelihoodWeightingEStep": "e_step.sampled",
     "MemoryBudgetError": "exceptions",
     "MISSING": "types",
     "MonteCarloErrors": "uncertainty",
@@ -103,6 +104,7 @@ __all__ = [
     "Initializer",
     "Iteration",
     "LatentCardSelection",
+    "LikelihoodWeightingEStep",
     "MemoryBudgetError",
     "MonteCarloErrors",
     "Network",

@@ -1,10 +1,12 @@
 """How a run averages sampled E-steps, and how precise it must be: schedules for engines that are not exact."""
 
+import sys
 from typing import Any, ClassVar
 
 from skbase.base import BaseObject
 
 from pgmpy_em_ext.checks import check_number
+from pgmpy_em_ext.registry import lookup
 
 
 class Schedule(BaseObject):
@@ -123,3 +125,10 @@ class Ascent(Schedule):
         """Check the arguments, before any work."""
         super().check()
         check_number("z", self.z)
+
+
+def read_schedule(given: Any) -> Schedule:
+    """Turn a schedule's name, class or instance into a checked instance."""
+    schedule: Schedule = lookup(given, Schedule, sys.modules[__name__], "schedule")
+    schedule.check()
+    return schedule

@@ -17,7 +17,8 @@ from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.initializer import AvailableCaseStart, Initializer
 from pgmpy_em_ext.prior import K2, BDeu, Dirichlet, Prior
 from pgmpy_em_ext.registry import lookup
-from pgmpy_em_ext.stochastic import Method, StochasticEM, read_schedule
+from pgmpy_em_ext.schedule import read_schedule
+from pgmpy_em_ext.stochastic import Method, StochasticEM
 
 
 class Settings(NamedTuple):

@@ -6,12 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pgmpy_em_ext import schedule as schedule_module
 from pgmpy_em_ext.acceleration._base import Accelerator
 from pgmpy_em_ext.blocks import start_blocks, whole_block
 from pgmpy_em_ext.em import EMState, Problem
 from pgmpy_em_ext.monitor import StoppingRule
-from pgmpy_em_ext.registry import lookup
 from pgmpy_em_ext.run import Observer, Progress, RunResult
 from pgmpy_em_ext.schedule import Schedule
 from pgmpy_em_ext.types import Chains, ExpectedStatistics, FloatArray, IntArray
@@ -154,13 +152,6 @@ class StochasticEM:
 
 Method = Accelerator | StochasticEM
 """How a run goes on from step to step: under an exact engine, and under one that is not."""
-
-
-def read_schedule(given: Any) -> Schedule:
-    """Turn a schedule's name, class or instance into a checked instance."""
-    schedule: Schedule = lookup(given, Schedule, schedule_module, "schedule")
-    schedule.check()
-    return schedule
 
 
 def run_stochastic(
@@ -439,55 +430,74 @@ def _advance_surely(
     """Make an EM step if it is surely one upwards; else draw a third more for the current parameters."""
     memory: NoisyMemory = progress.memory
     family = problem.family
-    target = family.maximize(memory.statistics, state.parameters)
-    gain, error = _gain(problem, memory, state.parameters, target)
-    if gain + schedule.z * error < _precision(problem, rule, schedule):
-        memory = memory._replace(is_done=True, loss=gain + schedule.z * error)
+    gain, error = _gain(problem, memory, state.parameters)
+    loss = max(gain + schedule.z * error, 0.0) + _last_step(problem, memory, state.parameters).loss
+    memory = memory._replace(loss=loss, is_done=loss <= _precision(problem, rule, schedule))
     if gain > schedule.z * error:
+        target = family.maximize(memory.statistics, state.parameters)
         statistics, chains = _draw(problem, target, memory.chains, memory.n_drawn)
         state = EMState(target, statistics, family.log_priors(target))
         memory = memory.follow(chains)._replace(
-            statistics=statistics.counts, batches=_batches(statistics), gains=np.append(memory.gains, gain)[-4:]
+            statistics=statistics.counts,
+            resolution=_resolution(statistics),
+            batches=_batches(statistics),
+            gains=np.append(memory.gains, gain)[-4:],
         )
     else:
         more = N_BATCHES * -(-memory.n_drawn // (3 * N_BATCHES))
         statistics, chains = _draw(problem, state.parameters, memory.chains, more)
         old, new = memory.n_drawn, memory.n_drawn + more
         pooled = (old * memory.statistics + more * statistics.counts) / new
-        batches = (old * memory.batches + more * _batches(statistics)) / new
-        memory = memory.follow(chains)._replace(statistics=pooled, batches=batches, n_drawn=new)
+        memory = memory.follow(chains)._replace(
+            statistics=pooled,
+            resolution=_resolution(statistics) * more / new,
+            batches=(old * memory.batches + more * _batches(statistics)) / new,
+            n_drawn=new,
+        )
         state = state._replace(statistics=statistics._replace(counts=pooled))
     return state, _note(problem, progress, state, memory, rule)
 
 
-def _gain(problem: Problem, memory: NoisyMemory, parameters: FloatArray, target: FloatArray) -> tuple[float, float]:
-    """Compute what a step gains in expected complete-data log-likelihood plus log prior, and its standard error."""
-    moved = (target > 0) & (parameters > 0)
-    ratio = np.log(np.where(moved, target, 1.0) / np.where(moved, parameters, 1.0))
-    with np.errstate(invalid="ignore"):
-        prior = problem.family.log_priors(target).sum() - problem.family.log_priors(parameters).sum()
-    gain = float(memory.statistics @ ratio) + (float(prior) if np.isfinite(prior) else 0.0)
-    return gain, float((memory.batches @ ratio).std(ddof=1) / np.sqrt(N_BATCHES))
+def _gain(problem: Problem, memory: NoisyMemory, parameters: FloatArray) -> tuple[float, float]:
+    """Compute what a step gains in expected complete-data log-likelihood plus log prior, and its standard error.
+
+    Each batch of draws judges the step that the others make: judged by the draws that it was made
+    from, a step always gains, the more the more parameters there are.
+    """
+    family, gains = problem.family, np.empty(N_BATCHES)
+    before = family.log_priors(parameters).sum()
+    for number in range(N_BATCHES):
+        others = (memory.batches.sum(axis=0) - memory.batches[number]) / (N_BATCHES - 1)
+        target = family.maximize(np.maximum(others, FLOOR * memory.resolution), parameters)
+        moved = (target > 0) & (parameters > 0)
+        ratio = np.log(np.where(moved, target, 1.0) / np.where(moved, parameters, 1.0))
+        with np.errstate(invalid="ignore"):
+            prior = family.log_priors(target).sum() - before
+        gains[number] = memory.batches[number] @ ratio + (prior if np.isfinite(prior) else 0.0)
+    return float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(N_BATCHES))
 
 
-def _last_step(problem: Problem, memory: NoisyMemory, state: EMState) -> Estimate:
+def _last_step(problem: Problem, memory: NoisyMemory, parameters: FloatArray) -> Estimate:
     """Say how precise the end of a run is that was sure of its steps.
 
     The error is that of one step, widened by what earlier steps' errors leave: with rate r of EM, by
     1 / (1 - r^2) in variance. Gains shrink with the square of the rate.
     """
-    single = np.array([problem.family.maximize(batch, state.parameters) for batch in np.maximum(memory.batches, 0)])
+    family = problem.family
+    steps = [family.linear_step(batch, parameters, memory.statistics) for batch in memory.batches]
     ratios = memory.gains[1:] / np.maximum(memory.gains[:-1], np.finfo(float).tiny)
-    square = float(np.clip(np.median(ratios), 0.0, LARGEST_RATE)) if len(ratios) else 0.0
-    errors = np.sqrt(single.var(axis=0, ddof=1) / N_BATCHES / (1 - square))
-    return Estimate(state.parameters, errors, float(memory.loss), float(np.sqrt(square)))
+    rate_square = float(np.clip(np.median(ratios), 0.0, LARGEST_RATE)) if len(ratios) else 0.0
+    single = memory.resolution / np.maximum(family.column_totals(memory.statistics), np.finfo(float).tiny)
+    square = np.var(steps, axis=0, ddof=1) / N_BATCHES / (1 - rate_square) + np.minimum(single, 1.0) ** 2
+    metric = family.information(memory.statistics, parameters)
+    return Estimate(parameters, np.sqrt(square), float(metric @ square) / 2, float(np.sqrt(rate_square)))
 
 
 def _finish(problem: Problem, state: EMState, progress: Progress, status: str) -> RunResult:
     """Put the estimate in the place of the last step, and look at it closely, if there is time."""
     memory: NoisyMemory = progress.memory
     if len(memory.batches):
-        found, statistics = _last_step(problem, memory, state), memory.statistics
+        found, statistics = _last_step(problem, memory, state.parameters), memory.statistics
     elif memory.n_steady > 2:
         found, statistics = estimate(problem, memory, state.parameters), memory.sums[0] / (memory.n_steady - 1)
     else:  # the last half of what there is

@@ -12,10 +12,9 @@ from pgmpy.sampling import BayesianModelSampling
 
 from pgmpy_em_ext.checks import check_integer
 from pgmpy_em_ext.e_step._base import EStep
-from pgmpy_em_ext.e_step.importance import summarize_weights
-from pgmpy_em_ext.e_step.impossible import impossible_evidence
+from pgmpy_em_ext.e_step.importance import MIN_EFFECTIVE, summarize_weights
+from pgmpy_em_ext.e_step.impossible import degenerate_weights, impossible_evidence
 from pgmpy_em_ext.e_step.pgmpy_inference import RowsPlan, connected_components, to_model
-from pgmpy_em_ext.exceptions import DegenerateWeightsError
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import weighted_bincount
 from pgmpy_em_ext.reduction import observed_whole
@@ -28,9 +27,6 @@ from pgmpy_em_ext.types import (
     IntArray,
     SamplingNoise,
 )
-
-MIN_EFFECTIVE = 2.0
-"""Effective draws that a row's posterior must rest on at least: with fewer it is one draw, whatever the data says."""
 
 MAX_BATCHES = 20
 """Batches from which the error of the counts is estimated, to about a sixth of itself."""
@@ -311,7 +307,7 @@ def _weigh(plan: RowsPlan, row: int, families: list[int], completed: IntArray, l
             log_weight += log_parameters[network.cells(node, completed)]
     log_likelihood, error, effective = (float(of_rows[0]) for of_rows in summarize_weights(log_weight[None]))
     if effective < MIN_EFFECTIVE:
-        raise _degenerate_weights(plan, row, families, len(completed), effective)
+        raise degenerate_weights(network, evidence, row, families, len(completed), effective, "ApproxInferenceEStep")
     share = np.exp(log_weight - log_weight.max())
     return Answer(share / share.sum(), log_likelihood, error, effective)
 
@@ -337,24 +333,3 @@ def _add_posterior(
     counts[start:end] += weight * posterior
     surplus = found - found.sum(axis=1, keepdims=True) * posterior
     batches[:, start:end] += weight * (posterior + n_batches * surplus)
-
-
-def _degenerate_weights(
-    plan: RowsPlan, row: int, families: list[int], n_draws: int, effective: float
-) -> DegenerateWeightsError:
-    """Make the error for a row whose draws say too little."""
-    network, evidence = plan
-    members = sorted({member for node in families for member in network.families[node].members})
-    states = network.observed_states(evidence.codes[row], members)
-    observed = ", ".join(f"{name}={state!r}" for name, state in states.items())
-    if effective == 0:
-        finding = f"all {n_draws:,} draws of what it misses have weight zero, and it may be impossible"
-    else:
-        finding = (
-            f"the weights of the {n_draws:,} draws of what it misses are degenerate: their effective sample size is "
-            f"{effective:.2f}, less than {MIN_EFFECTIVE:g}"
-        )
-    return DegenerateWeightsError(
-        f"row {evidence.first_row[row]} (counting from 0), which observes {observed}: {finding}. Take more samples, "
-        'ApproxInferenceEStep(n_samples=...), or an exact engine, e_step="auto" or e_step="exact".'
-    )

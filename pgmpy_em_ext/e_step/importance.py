@@ -6,6 +6,9 @@ import numpy as np
 
 from pgmpy_em_ext.types import FloatArray
 
+MIN_EFFECTIVE = 2.0
+"""Effective sample size below which a row's draws are one draw in effect, and say nothing of its posterior."""
+
 
 class WeightSummary(NamedTuple):
     """What the draws of many rows say, row by row.

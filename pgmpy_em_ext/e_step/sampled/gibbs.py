@@ -3,21 +3,16 @@
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed
 
-from pgmpy_em_ext.checks import check_integer, check_n_jobs
-from pgmpy_em_ext.e_step._base import EStep
-from pgmpy_em_ext.e_step.exact import ExactEStep
-from pgmpy_em_ext.e_step.importance import WeightSummary, summarize_weights
+from pgmpy_em_ext.checks import check_integer
+from pgmpy_em_ext.e_step.importance import summarize_weights
 from pgmpy_em_ext.e_step.impossible import impossible_evidence
-from pgmpy_em_ext.e_step.sampled.plan import SampledPlan, make_sampled_plan
+from pgmpy_em_ext.e_step.sampled._base import MAX_BATCHES, ComponentEStep, Drawn, common_key, draw_key
+from pgmpy_em_ext.e_step.sampled.plan import SampledPlan
 from pgmpy_em_ext.e_step.sampled.tasks import SamplingPlan
 from pgmpy_em_ext.exceptions import DegenerateWeightsError
-from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.types import Chains, Evidence, ExpectedStatistics, FloatArray, IntArray, SamplingNoise
-
-MAX_BATCHES = 20
-"""Batches of draws from which their error is told."""
+from pgmpy_em_ext.schedule import read_schedule
+from pgmpy_em_ext.types import Chains, FloatArray, IntArray
 
 MAX_TRIES = 1000
 """Draws to find a completion that a chain can start from."""
@@ -25,24 +20,11 @@ MAX_TRIES = 1000
 ROW_DRAWS = 256
 """Draws at least for questions about single rows."""
 
-MAX_LIKELIHOOD = 1024
-"""Draws of each component for a log-likelihood, at most."""
-
-LIKELIHOOD_ERROR = 0.1
-"""Standard error of a refined log-likelihood that is small enough, in nats: what restarts are told apart by."""
-
 ENOUGH_MOVES = 20
 """Joint moves after which a chain that has accepted none counts as stuck, where probabilities are zero."""
 
 
-def draw_keys(seed: int, step: int, likelihood_seed: int) -> IntArray:
-    """Make the keys of an E-step's random numbers: the chains' own, and those that all E-steps share."""
-    key = np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)
-    common = np.random.SeedSequence((likelihood_seed, 2**32 - 1)).generate_state(1, np.uint64)
-    return np.concatenate([key, common])
-
-
-class GibbsEStep(EStep):
+class GibbsEStep(ComponentEStep):
     """Sample the components of missing variables whose exact elimination is out of reach.
 
     A component that fits is computed exactly, as `ExactEStep` does. In another one Markov chains
@@ -98,12 +80,14 @@ class GibbsEStep(EStep):
     With tables of four cells at most, the two hidden variables are drawn in turn.
 
     >>> from pgmpy_em_ext.network import build_network
+    >>> from pgmpy_em_ext.types import Evidence
     >>> states = {name: [0, 1] for name in "ABX"}
     >>> network = build_network("ABX", {"B": "A", "X": "AB"}, states, latents="AB")
     >>> evidence = Evidence(np.array([[-1, -1, 0], [-1, -1, 1]]), np.array([3.0, 1.0]), np.array([0, 3]))
     >>> engine = GibbsEStep(n_samples=2000, max_table_size=2)
     >>> parameters = np.array([0.5, 0.5, 0.8, 0.2, 0.3, 0.7, 0.9, 0.1, 0.6, 0.4, 0.5, 0.5, 0.2, 0.8])
     >>> statistics = engine.expected_statistics(engine.prepare(network, evidence), parameters)
+    >>> from pgmpy_em_ext.e_step.exact import ExactEStep
     >>> exact = ExactEStep()
     >>> answer = exact.expected_statistics(exact.prepare(network, evidence), parameters)
     >>> bool((np.abs(statistics.counts - answer.counts) < 4 * statistics.noise.count_errors + 1e-12).all())
@@ -137,36 +121,13 @@ class GibbsEStep(EStep):
         self.seed = seed
         super().__init__()
 
-    def _check(self) -> None:
-        """Check the arguments."""
-        check_integer("n_samples", self.n_samples, low=1)
+    def check(self) -> None:
+        """Check the arguments, before any work."""
+        super().check()
         check_integer("burn_in", self.burn_in, low=0)
         check_integer("thin", self.thin, low=1)
         check_integer("n_likelihood", self.n_likelihood, low=2)
-        check_integer("seed", self.seed, low=0)
-        check_n_jobs(self.n_jobs, optional=True)
-        check_integer("max_table_size", self.max_table_size, low=1, optional=True)
-
-    @property
-    def limit(self) -> float:
-        """``max_table_size`` as a number."""
-        return np.inf if self.max_table_size is None else float(self.max_table_size)
-
-    def exact_engine(self) -> ExactEStep:
-        """Make the engine of the exact part."""
-        return ExactEStep(prune_barren=self.prune_barren, memory_budget=self.memory_budget, n_jobs=self.n_jobs)
-
-    def settle(self, network: Network, evidence: Evidence) -> tuple[EStep, Any]:
-        """Leave the work to exact inference where nothing is too large; see `EStep.settle`."""
-        plan = self.prepare(network, evidence)
-        if plan.tasks.n_tasks == 0:
-            return self.exact_engine(), plan.exact
-        return self, plan
-
-    def prepare(self, network: Network, evidence: Evidence) -> SampledPlan:
-        """Divide the rows into what is exact and what is sampled; see `EStep.prepare`."""
-        self._check()
-        return make_sampled_plan(network, evidence, self.exact_engine(), self.limit)
+        read_schedule(self.schedule)
 
     def is_exact(self, plan: SampledPlan) -> bool:
         """Whether every component fits into one block; see `EStep.is_exact`."""
@@ -176,86 +137,55 @@ class GibbsEStep(EStep):
         """Begin with the rows as they are observed; see `EStep.start_chains`."""
         return Chains(seed, 0, plan.codes.astype(np.int32))
 
-    def expected_statistics(self, plan: SampledPlan, parameters: FloatArray) -> ExpectedStatistics:
-        """Estimate by new chains; see `EStep.expected_statistics`."""
-        return self.draw_statistics(plan, parameters, self.start_chains(plan, self.seed))[0]
-
-    def draw_statistics(
-        self, plan: SampledPlan, parameters: FloatArray, chains: Chains, n_samples: int | None = None
-    ) -> tuple[ExpectedStatistics, Chains]:
-        """Let the chains go on; see `EStep.draw_statistics`."""
-        assert plan.exact is not None  # only questions about rows leave it out
-        exact = self.exact_engine().expected_statistics(plan.exact, parameters)
-        if plan.tasks.n_tasks == 0:
-            noise = SamplingNoise(exact.counts[None], 0.0, float(self.n_likelihood), np.zeros(len(parameters), dtype=np.float64))
-            return exact._replace(block_log_likelihood=None, noise=noise), chains._replace(step=chains.step + 1)
-        n_samples = n_samples or self.n_samples
-        states = chains.states.copy()
-        found = self._run(plan, parameters, chains, states, n_samples, self.n_likelihood, np.zeros(0))
-        batch_counts = found.counts[:-1] + found.counts[-1] + exact.counts
-        summary = found.weights
-        weight = plan.tasks.weight
-        noise = SamplingNoise(
-            batch_counts,
-            float(np.sqrt(((weight * summary.error) ** 2).sum())),
-            float(summary.effective_sample_size.min()),
-            found.resolution * plan.is_noisy[plan.network.family_of_cell],
+    def draw(self, plan: SampledPlan, parameters: FloatArray, chains: Chains, n_samples: int) -> Drawn:
+        """Let the chains go on; see `ComponentEStep.draw`."""
+        found = self._run(plan, parameters, chains, n_samples, self.n_likelihood, np.zeros(0))
+        weights = summarize_weights(found.log_weights)
+        resolution = float((plan.tasks.weight / found.n_draws).max())
+        return Drawn(
+            found.counts[:-1] + found.counts[-1],
+            weights,
+            found.states,
+            resolution,
             self._count_stuck(plan, parameters, found.moves),
         )
-        log_likelihood = exact.log_likelihood + float(weight @ summary.log_likelihood)
-        statistics = ExpectedStatistics(batch_counts.mean(axis=0), log_likelihood, noise=noise)
-        return statistics, Chains(chains.seed, chains.step + 1, states)
+
+    def weigh(self, plan: SampledPlan, parameters: FloatArray, n_draws: int) -> FloatArray:
+        """Draw by elimination in groups; see `ComponentEStep.weigh`."""
+        return self._run(plan, parameters, self.start_chains(plan, 0), 0, n_draws, np.zeros(0)).log_weights
 
     def _run(
         self,
         plan: SampledPlan,
         parameters: FloatArray,
         chains: Chains,
-        states: IntArray,
         n_samples: int,
         n_likelihood: int,
         marginals: FloatArray,
     ) -> "Found":
-        """Run all chains, in threads; ``states`` and ``marginals`` are written."""
+        """Run all chains, in threads; ``marginals`` are written."""
         from pgmpy_em_ext.e_step.sampled.kernel import run_chains  # needs numba
 
         tasks, n_cells = plan.tasks, plan.network.n_cells
         n_batches = max(min(n_samples, MAX_BATCHES), 1)
         amounts = SamplingPlan(self.burn_in, self.thin, n_batches, MAX_TRIES, self.limit)
         share = tasks.weight / tasks.weight.mean()
-        n_draws = np.maximum(n_samples, np.rint(n_samples * share)).astype(np.int64)  # 0 for likelihoods alone
-        keys = draw_keys(chains.seed, chains.step, self.seed)
+        n_draws = np.maximum(n_samples, np.rint(n_samples * share)).astype(np.int64)
+        keys = np.array([draw_key(chains.seed, chains.step), common_key(self.seed)])
         log_weights = np.zeros((tasks.n_tasks, n_likelihood))
         moves = np.zeros((tasks.n_tasks, 3), dtype=np.int64)
-        first = (
-            marginal_places(plan) if len(marginals) else np.zeros((len(states), plan.network.n_nodes), dtype=np.int64)
-        )
+        states = chains.states.copy()
+        places = marginal_places(plan) if len(marginals) else np.zeros(states.shape, dtype=np.int64)
 
         def work(low: int, high: int) -> FloatArray:
             counts = np.zeros((n_batches + 1) * n_cells)
-            run_chains(
-                plan.net,
-                tasks,
-                low,
-                high,
-                amounts,
-                parameters,
-                states,
-                keys,
-                n_draws,
-                counts,
-                log_weights,
-                moves,
-                marginals,
-                first,
-            )
+            written = counts, log_weights, moves, marginals, places
+            run_chains(plan.net, tasks, low, high, amounts, parameters, states, keys, n_draws, *written)
             return counts
 
-        parts = Parallel(n_jobs=self.n_jobs or 1, require="sharedmem")(delayed(work)(*chunk) for chunk in plan.chunks)
+        counts = np.sum(self.in_threads(plan, work), axis=0).reshape(n_batches + 1, n_cells)
         self._check_moves(plan, parameters, moves)
-        counts = np.sum(parts, axis=0).reshape(n_batches + 1, n_cells)
-        resolution = float((tasks.weight / np.maximum(n_draws, 1)).max())
-        return Found(counts, summarize_weights(log_weights), moves, resolution)
+        return Found(counts, log_weights, moves, states, n_draws)
 
     def _check_moves(self, plan: SampledPlan, parameters: FloatArray, moves: IntArray) -> None:
         """Raise for rows that no chain can complete."""
@@ -282,20 +212,6 @@ class GibbsEStep(EStep):
         apart = np.logical_or.reduceat(has_zero[tasks.family], tasks.family_first[:-1])
         return int((apart & (moves[:, 0] >= ENOUGH_MOVES) & (moves[:, 1] == 0)).sum())
 
-    def refine_log_likelihood(self, plan: SampledPlan, parameters: FloatArray, chains: Chains) -> tuple[float, float]:
-        """Draw more, fourfold each time, until the error is small; see `EStep.refine_log_likelihood`."""
-        assert plan.exact is not None  # only questions about rows leave it out
-        exact = self.exact_engine().expected_statistics(plan.exact, parameters).log_likelihood
-        if plan.tasks.n_tasks == 0:
-            return exact, 0.0
-        n, weight = self.n_likelihood, plan.tasks.weight
-        while True:
-            n = min(4 * n, MAX_LIKELIHOOD)
-            summary = self._run(plan, parameters, chains, chains.states.copy(), 0, n, np.zeros(0)).weights
-            error = float(np.sqrt(((weight * summary.error) ** 2).sum()))
-            if error <= LIKELIHOOD_ERROR or n >= MAX_LIKELIHOOD:
-                return exact + float(weight @ summary.log_likelihood), error
-
     def ask(self, plan: SampledPlan, parameters: FloatArray, seed: int) -> "Asked":
         """Run new chains for questions about rows.
 
@@ -311,23 +227,11 @@ class GibbsEStep(EStep):
         places = marginal_places(plan)
         marginals = np.zeros(int(np.where(plan.codes < 0, plan.net.card, 0).sum()))
         chains = self.start_chains(plan, seed)
-        states = chains.states.copy()
         if plan.tasks.n_tasks == 0:
-            return Asked(np.zeros(0), states, marginals, places)
-        n_samples = max(self.n_samples, ROW_DRAWS)
-        n_likelihood = max(self.n_likelihood, ROW_DRAWS)
-        found = self._run(plan, parameters, chains, states, n_samples, n_likelihood, marginals)
-        return Asked(found.weights.log_likelihood, states, marginals, places)
-
-    def summary(self, plan: SampledPlan) -> dict[str, int]:
-        """Tell the sizes of the exact part, and what is sampled."""
-        assert plan.exact is not None  # only questions about rows leave it out
-        tasks = plan.tasks
-        return self.exact_engine().summary(plan.exact) | {
-            "n_sampled_components": tasks.n_tasks,
-            "n_sampled_rows": len(plan.codes),
-            "n_blocks": len(tasks.block_node_first) - 1,
-        }
+            return Asked(np.zeros(0), chains.states, marginals, places)
+        n_samples, n_likelihood = max(self.n_samples, ROW_DRAWS), max(self.n_likelihood, ROW_DRAWS)
+        found = self._run(plan, parameters, chains, n_samples, n_likelihood, marginals)
+        return Asked(summarize_weights(found.log_weights).log_likelihood, found.states, marginals, places)
 
 
 class Asked(NamedTuple):
@@ -358,18 +262,21 @@ class Found(NamedTuple):
     ----------
     counts : float ndarray of shape (n_batches + 1, n_cells)
         Expected counts of the sampled components; the last row is of those that one block covers.
-    weights : WeightSummary
-        What the draws for the likelihood say of each component.
+    log_weights : float ndarray of shape (n_tasks, n_likelihood)
+        Of the draws for the likelihood.
     moves : int ndarray of shape (n_tasks, 3)
         See `kernel.run_chains`.
-    resolution : float
-        The largest weight of a single draw, in records.
+    states : int ndarray of shape (n_chains, n_nodes)
+        Completed rows.
+    n_draws : int ndarray of shape (n_tasks,)
+        Draws that were counted.
     """
 
     counts: FloatArray
-    weights: WeightSummary
+    log_weights: FloatArray
     moves: IntArray
-    resolution: float
+    states: IntArray
+    n_draws: IntArray
 
 
 def marginal_places(plan: SampledPlan) -> IntArray:

@@ -727,3 +727,105 @@ def run_chains(  # type: ignore[no-untyped-def]
                 break
         for k in range(first, last):
             states[chain, tasks.node[k]] = row[tasks.node[k]] if moves[c, 2] == 0 else -1
+
+
+@compiled
+def _complete(net, nodes, row, parameters, rng):  # type: ignore[no-untyped-def]
+    """Draw a component's variables, parents before children, each given its parents alone."""
+    for node in nodes:
+        base = net.offset[node]
+        for j in range(net.member_first[node], net.member_first[node + 1] - 1):  # the last member is the child
+            base += row[net.member[j]] * net.stride[j]
+        row[node] = choose_state(parameters, base, base + net.card[node], rng)
+
+
+@compiled
+def _cell(net, family, row):  # type: ignore[no-untyped-def]
+    """Index a family's parameter in a completed row."""
+    cell = net.offset[family]
+    for j in range(net.member_first[family], net.member_first[family + 1]):
+        cell += row[net.member[j]] * net.stride[j]
+    return cell
+
+
+@entry_point
+def weigh_draws(net, tasks, low, high, place, parameters, codes, key, n_draws, n_batches, counts, log_weights):  # type: ignore[no-untyped-def]
+    """Complete components by drawing each variable given its parents, and weigh the draws by what is observed.
+
+    The draws are made twice, from the same random numbers: first to find their weights, then to add
+    them up. A batch says what the estimate would be, to first order, if its draws were all there are.
+
+    Parameters
+    ----------
+    net, tasks, low, high, parameters
+        As in `run_chains`.
+    place : int64 ndarray of shape (n_nodes,)
+        Position of each variable in a topological order.
+    codes : int ndarray of shape (n_chains, n_nodes)
+        Rows, -1 where missing.
+    key : uint64
+        Of the random numbers.
+    n_draws, n_batches : int
+        Draws of each component, and batches of them.
+    counts : float64 ndarray of shape (n_batches * n_cells,)
+        Expected counts, batch by batch; added to. None are wanted where it is empty.
+    log_weights : float64 ndarray of shape (n_tasks, n_draws)
+        Written.
+    """
+    n_cells, rng = len(parameters), np.zeros(2, dtype=np.uint64)
+    row = np.empty(len(net.card), dtype=np.int64)
+    share, seen, touched = (
+        np.zeros((n_batches, n_cells)),
+        np.zeros(n_cells, dtype=np.bool_),
+        np.empty(n_cells, np.int64),
+    )
+    for c in range(low, high):
+        chain = tasks.chain[c]
+        for v in range(len(row)):
+            row[v] = codes[chain, v]
+        nodes = tasks.node[tasks.node_first[c] : tasks.node_first[c + 1]].copy()
+        for k in range(1, len(nodes)):
+            node, at = nodes[k], k
+            while at > 0 and place[nodes[at - 1]] > place[node]:
+                nodes[at] = nodes[at - 1]
+                at -= 1
+            nodes[at] = node
+        families = tasks.family[tasks.family_first[c] : tasks.family_first[c + 1]]
+        own = mix(key, tasks.number[c])
+        highest = -np.inf
+        rng[0], rng[1] = own, 0
+        for d in range(n_draws):
+            _complete(net, nodes, row, parameters, rng)
+            weight = 0.0
+            for family in families:
+                if codes[chain, family] >= 0:
+                    weight += np.log(parameters[_cell(net, family, row)])
+            log_weights[c, d] = weight
+            highest = max(highest, weight)
+        if len(counts) == 0 or highest == -np.inf:
+            continue
+        total, n_touched = 0.0, 0
+        for d in range(n_draws):
+            total += np.exp(log_weights[c, d] - highest)
+        batch_total = np.zeros(n_batches)
+        rng[0], rng[1] = own, 0
+        for d in range(n_draws):
+            _complete(net, nodes, row, parameters, rng)
+            part, batch = np.exp(log_weights[c, d] - highest) / total, d * n_batches // n_draws
+            batch_total[batch] += part
+            for family in families:
+                cell = _cell(net, family, row)
+                share[batch, cell] += part
+                if not seen[cell]:
+                    seen[cell] = True
+                    touched[n_touched] = cell
+                    n_touched += 1
+        for k in range(n_touched):
+            cell, mean = touched[k], 0.0
+            for batch in range(n_batches):
+                mean += share[batch, cell]
+            for batch in range(n_batches):
+                off = share[batch, cell] - mean * batch_total[batch]
+                counts[batch * n_cells + cell] += tasks.weight[c] * (mean + n_batches * off)
+                share[batch, cell] = 0.0
+            seen[cell] = False
