@@ -32,6 +32,9 @@ N_BATCHES = 5
 LARGEST_RATE = 0.95
 """EM's rate of convergence is not believed to be larger than this: so few steps cannot tell."""
 
+DRIFT = 0.25
+"""Part of the precision that a stretch may still move."""
+
 SURE = 2.0
 """Standard deviations beyond which movement in one direction is more than noise."""
 
@@ -328,7 +331,7 @@ def _judge(problem: Problem, state: EMState, memory: NoisyMemory, precision: flo
 
     A drift that shows only later begins the averages anew, at full steps.
     """
-    if drifts(problem, memory.means, state.parameters):
+    if drifts(problem, memory.means, state.parameters, DRIFT * precision):
         return _forget(memory, 0, state) if memory.n_steady else memory
     if memory.n_steady == 0:
         return _forget(memory, 1, state)
@@ -350,12 +353,13 @@ def _forget(memory: NoisyMemory, n_steady: int, state: EMState) -> NoisyMemory:
     )
 
 
-def drifts(problem: Problem, means: FloatArray, previous: FloatArray) -> bool:
+def drifts(problem: Problem, means: FloatArray, previous: FloatArray, negligible: float = 0.0) -> bool:
     """Tell a drift from noise, by means over stretches of equal length.
 
     What the second of three parts has moved and what the third has then point in opposite
     directions if all is noise: their inner product has the expectation of minus the variance of a part,
-    here in the metric of the complete-data information.
+    here in the metric of the complete-data information. What has moved less than is ``negligible``, in
+    nats, is no drift that matters.
 
     References
     ----------
@@ -368,7 +372,8 @@ def drifts(problem: Problem, means: FloatArray, previous: FloatArray) -> bool:
     first, second, third = parameters.mean(axis=1)
     moved = float((metric * (second - first) * (third - second)).sum())
     noise = metric * parameters.var(axis=1, ddof=1).mean(axis=0) / part
-    return moved > SURE * np.sqrt(5 * float((noise**2).sum())) - float(noise.sum())
+    last = float((metric * (third - second) ** 2).sum()) / 2
+    return last > negligible and moved > SURE * np.sqrt(5 * float((noise**2).sum())) - float(noise.sum())
 
 
 def estimate(problem: Problem, memory: NoisyMemory, previous: FloatArray) -> Estimate:

@@ -35,7 +35,7 @@ MAX_AXES = 64
 
 # Columns of the workspace's integer tables.
 POSITION, HEAD, STEP_FIRST, AXIS_OF, CARD = range(5)
-BASE, ENTRY, N_ENTRIES, ORIGIN, FOLLOWING, IN_BUCKET, GROUP, USED, AT = range(9)
+BASE, ENTRY, N_ENTRIES, ORIGIN, FOLLOWING, IN_BUCKET, GROUP, USED = range(8)
 TABLE, SIZE, MESSAGE, AXIS, N_AXES, FACTOR, N_FACTORS, STRIDES, NODE = range(9)
 
 # What a draw is for: keys that keep the random numbers of different purposes apart.
@@ -105,7 +105,7 @@ class Workspace(NamedTuple):
     the products of all steps. ``node``, ``factor`` and ``step`` have the columns named above;
     ``entry`` is a pool of what factors range over (position of the variable, stride), ``axis`` of what
     tables range over (position, cardinality), ``strides`` of the factors' strides along a table's axes,
-    the eliminated variable first.
+    the eliminated variable first. ``places`` is scratch.
     """
 
     values: FloatArray
@@ -120,7 +120,7 @@ class Workspace(NamedTuple):
     axis: IntArray
     strides: IntArray
     groups: IntArray
-    digits: IntArray
+    places: IntArray
 
 
 @compiled
@@ -138,13 +138,13 @@ def make_workspace(parameters, net, room):  # type: ignore[no-untyped-def]
         np.empty(n_factors),
         np.empty(np.max(net.card)),
         node,
-        np.empty((n_factors, 9), dtype=np.int64),
+        np.empty((n_factors, 8), dtype=np.int64),
         np.empty((pool, 2), dtype=np.int64),
         np.empty((n_factors, 9), dtype=np.int64),
         np.empty((pool, 2), dtype=np.int64),
         np.empty(pool, dtype=np.int64),
         np.empty((n_factors, MAX_AXES + 1), dtype=np.int64),
-        np.empty(MAX_AXES + 1, dtype=np.int64),
+        np.empty(room, dtype=np.int64),
     )
 
 
@@ -264,54 +264,54 @@ def _lay_out(ws, p, g, n_bucket, s):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _rewind(ws, s):  # type: ignore[no-untyped-def]
-    """Put all factors of a step at their first entries."""
-    for a in range(ws.step[s, N_AXES]):
-        ws.digits[a] = 0
-    for j in range(ws.step[s, N_FACTORS]):
-        ws.factor[j, AT] = ws.factor[ws.factor[ws.step[s, FACTOR] + j, USED], BASE]
+def _find_places(ws, s, j):  # type: ignore[no-untyped-def]
+    """List where one of a step's factors is read, for each configuration of the axes, the first axis fastest.
 
-
-@compiled
-def _advance(ws, s):  # type: ignore[no-untyped-def]
-    """Go on to the next configuration of a step's axes, the first axis fastest: move all factors' places along."""
-    factor, axis, strides, digits = ws.factor, ws.axis, ws.strides, ws.digits
+    Returns
+    -------
+    int
+        The factor's stride along the variable that is eliminated.
+    """
+    places, axis, strides = ws.places, ws.axis, ws.strides
     first, n_axes = ws.step[s, AXIS], ws.step[s, N_AXES]
-    n_factors, stride_at = ws.step[s, N_FACTORS], ws.step[s, STRIDES]
+    stride_at = ws.step[s, STRIDES] + j * (n_axes + 1)
+    places[0] = ws.factor[ws.factor[ws.step[s, FACTOR] + j, USED], BASE]
+    filled = 1
     for a in range(n_axes):
-        digits[a] += 1
-        move = 1
-        if digits[a] == axis[first + a, 1]:
-            move = 1 - digits[a]
-            digits[a] = 0
-        for j in range(n_factors):
-            factor[j, AT] += move * strides[stride_at + j * (n_axes + 1) + a + 1]
-        if move == 1:
-            return
+        stride = strides[stride_at + a + 1]
+        for digit in range(1, axis[first + a, 1]):
+            for i in range(filled):
+                places[digit * filled + i] = places[i] + digit * stride
+        filled *= axis[first + a, 1]
+    return strides[stride_at]
 
 
 @compiled
-def _multiply(ws, s, card, only):  # type: ignore[no-untyped-def]
-    """Fill a step's table with the product of its factors, or multiply it by one of them; returns the sum."""
-    at, size, n_axes = ws.step[s, TABLE], ws.step[s, SIZE], ws.step[s, N_AXES]
-    stride_at, n_factors = ws.step[s, STRIDES], ws.step[s, N_FACTORS]
-    values, cells, factor, strides = ws.values, ws.table, ws.factor, ws.strides
-    _rewind(ws, s)
-    total = 0.0
-    for configuration in range(size):
-        if only < 0:
-            place, stride = factor[0, AT], strides[stride_at]
-            for x in range(card):
-                cells[at + x] = values[place + x * stride]
-        for j in range(1 if only < 0 else only, n_factors if only < 0 else only + 1):
-            place, stride = factor[j, AT], strides[stride_at + j * (n_axes + 1)]
-            for x in range(card):
-                cells[at + x] *= values[place + x * stride]
+def _multiply_by(ws, s, card, j):  # type: ignore[no-untyped-def]
+    """Multiply a step's table by one of its factors."""
+    at, values, cells, places = ws.step[s, TABLE], ws.values, ws.table, ws.places
+    stride = _find_places(ws, s, j)
+    if card == 2:
+        for i in range(ws.step[s, SIZE]):
+            cells[at + 2 * i] *= values[places[i]]
+            cells[at + 2 * i + 1] *= values[places[i] + stride]
+        return
+    for i in range(ws.step[s, SIZE]):
         for x in range(card):
-            total += cells[at + x]
-        at += card
-        if configuration + 1 < size:
-            _advance(ws, s)
+            cells[at + i * card + x] *= values[places[i] + x * stride]
+
+
+@compiled
+def _multiply(ws, s, card):  # type: ignore[no-untyped-def]
+    """Fill a step's table with the product of its factors; returns the sum."""
+    at, n_cells = ws.step[s, TABLE], ws.step[s, SIZE] * card
+    for i in range(at, at + n_cells):
+        ws.table[i] = 1.0
+    for j in range(ws.step[s, N_FACTORS]):
+        _multiply_by(ws, s, card, j)
+    total = 0.0
+    for i in range(at, at + n_cells):
+        total += ws.table[i]
     return total
 
 
@@ -336,7 +336,7 @@ def _multiply_scaled(ws, s, card):  # type: ignore[no-untyped-def]
         ws.table[i] = 1.0
     shift = 0.0
     for j in range(ws.step[s, N_FACTORS]):
-        _multiply(ws, s, card, j)
+        _multiply_by(ws, s, card, j)
         shift += _scale_to_one(ws, s, cells)
     return shift
 
@@ -354,8 +354,14 @@ def _sum_out(ws, s, card, power):  # type: ignore[no-untyped-def]
     for i in range(size):
         column = 0.0
         for x in range(card):
-            column += cells[at + x] if power == 1 else cells[at + x] ** float(power)
-        column = column if power == 1 else column ** (1.0 / power)
+            entry = cells[at + x]
+            for _ in range(1, power):
+                entry *= cells[at + x]
+            column += entry
+        if power == 2:
+            column = np.sqrt(column)
+        elif power > 2:
+            column = column ** (1.0 / power)
         values[message + i] = column
         total += column
         at += card
@@ -435,7 +441,7 @@ def forward(net, states, nodes, low, high, families, family_low, family_high, ma
             if not has_room:
                 break
             ws.shift[s] = 0.0
-            if _multiply(ws, s, card, np.int64(-1)) < SMALLEST:
+            if _multiply(ws, s, card) < SMALLEST:
                 ws.shift[s] = _multiply_scaled(ws, s, card)
             elif n_groups > 1:  # powers are taken below
                 ws.shift[s] = _scale_to_one(ws, s, size * card)
@@ -551,37 +557,35 @@ def hand_back(share, share_at, weight, n_steps, counts, counts_at, marginals, ma
         Posteriors of variables, added up without weight, from ``marginal_first[node]`` on; none are
         wanted where it is empty.
     """
-    table, adjoint, step, factor, strides = ws.table, ws.adjoint, ws.step, ws.factor, ws.strides
+    table, adjoint, step, factor, places = ws.table, ws.adjoint, ws.step, ws.factor, ws.places
     for s in range(n_steps):
         for i in range(step[s, MESSAGE], step[s, MESSAGE] + step[s, SIZE]):
             adjoint[i] = 0.0 if step[s, N_AXES] > 0 else 1.0
     for s in range(n_steps - 1, -1, -1):
-        at, message, n_axes, node = step[s, TABLE], step[s, MESSAGE], step[s, N_AXES], step[s, NODE]
-        _rewind(ws, s)
-        for configuration in range(step[s, SIZE]):
-            total, wanted = 0.0, adjoint[message + configuration]
-            for x in range(at, at + card[node]):
+        at, message, size, c = step[s, TABLE], step[s, MESSAGE], step[s, SIZE], card[step[s, NODE]]
+        for i in range(size):
+            total, wanted, start = 0.0, adjoint[message + i], at + i * c
+            for x in range(start, start + c):
                 total += table[x]
-            if total > 0.0 and wanted > 0.0:
-                for x in range(at, at + card[node]):  # divided first: the inverse of a subnormal sum would overflow
-                    table[x] = table[x] / total * wanted
-                if len(marginals) > 0:
-                    for x in range(card[node]):
-                        marginals[marginal_first[node] + x] += table[at + x]
-                for j in range(step[s, N_FACTORS]):
-                    origin = factor[factor[step[s, FACTOR] + j, USED], ORIGIN]
-                    place, stride = factor[j, AT], strides[step[s, STRIDES] + j * (n_axes + 1)]
-                    if origin < 0:
-                        for x in range(card[node]):
-                            adjoint[place + x * stride] += table[at + x]
-                    elif share[share_at + origin] > 0.0:
-                        part = weight * share[share_at + origin]
-                        place += counts_at
-                        for x in range(card[node]):
-                            counts[place + x * stride] += part * table[at + x]
-            at += card[node]
-            if configuration + 1 < step[s, SIZE]:
-                _advance(ws, s)
+            for x in range(start, start + c):  # divided first: the inverse of a subnormal sum would overflow
+                table[x] = table[x] / total * wanted if total > 0.0 else 0.0
+        if len(marginals) > 0:
+            place = marginal_first[step[s, NODE]]
+            for i in range(size):
+                for x in range(c):
+                    marginals[place + x] += table[at + i * c + x]
+        for j in range(step[s, N_FACTORS]):
+            origin = factor[factor[step[s, FACTOR] + j, USED], ORIGIN]
+            if origin < 0:
+                stride = _find_places(ws, s, j)
+                for i in range(size):
+                    for x in range(c):
+                        adjoint[places[i] + x * stride] += table[at + i * c + x]
+            elif share[share_at + origin] > 0.0:
+                stride, part = _find_places(ws, s, j), weight * share[share_at + origin]
+                for i in range(size):
+                    for x in range(c):
+                        counts[counts_at + places[i] + x * stride] += part * table[at + i * c + x]
 
 
 @compiled
@@ -613,6 +617,22 @@ def _find_start(tasks, c, states, scratch, n_tries, rng, ws):  # type: ignore[no
         if found and attempt >= 7:
             break
     return found
+
+
+@compiled
+def _weigh(tasks, c, scratch, log_scale, n_tries, log_weights, rng, ws):  # type: ignore[no-untyped-def]
+    """Draw for the likelihood; where all draws lead nowhere, go on until one does not."""
+    low, high, n, found = tasks.node_first[c], tasks.node_first[c + 1], len(log_weights), False
+    for d in range(n):
+        log_weights[d] = log_scale + draw(scratch, tasks.node, low, high, False, rng, ws)
+        found = found or log_weights[d] > -np.inf
+    attempt = n
+    while not found and log_scale > -np.inf and attempt < n_tries:
+        attempt += 1
+        weight = draw(scratch, tasks.node, low, high, False, rng, ws)
+        if weight > -np.inf:  # the mean over all attempts, written as one over n
+            log_weights[0] = log_scale + weight + np.log(n / attempt)
+            found = True
 
 
 @compiled
@@ -675,10 +695,10 @@ def run_chains(  # type: ignore[no-untyped-def]
             np.inf if is_exact else plan.limit, parameters, whole,
         )  # fmt: skip
         rng[0], rng[1] = mix(mix(keys[1], tasks.number[c]), LIKELIHOOD), 0
-        for d in range(log_weights.shape[1]):
-            log_weights[c, d] = log_scale + (
-                0.0 if is_exact else draw(scratch, tasks.node, first, last, False, rng, whole)
-            )
+        if is_exact:
+            log_weights[c] = log_scale
+        else:
+            _weigh(tasks, c, scratch, log_scale, plan.n_tries, log_weights[c], rng, whole)
         if log_scale == -np.inf:
             moves[c, 2] = IMPOSSIBLE
             continue
