@@ -299,7 +299,7 @@ def _advance_averaging(
         memory = memory._replace(sums=_add_step(memory, target, parameters))
     memory, is_complete = _push(memory, statistics.counts)
     if is_complete and len(memory.means) >= ENOUGH_MEANS:
-        memory = _judge(problem, following, memory, _precision(problem, rule, schedule))
+        memory = _judge(problem, following, memory, schedule, _precision(problem, rule, schedule))
     return following, _note(problem, progress, following, memory, rule)
 
 
@@ -326,12 +326,13 @@ def _push(memory: NoisyMemory, counts: FloatArray) -> tuple[NoisyMemory, bool]:
     return memory._replace(means=means, length=length, partial=np.zeros_like(partial), n_partial=0), True
 
 
-def _judge(problem: Problem, state: EMState, memory: NoisyMemory, precision: float) -> NoisyMemory:
+def _judge(problem: Problem, state: EMState, memory: NoisyMemory, schedule: Schedule, precision: float) -> NoisyMemory:
     """See whether there is a drift, or the precision is met.
 
     A drift that shows only later begins the averages anew, at full steps.
     """
-    if drifts(problem, memory.means, state.parameters, DRIFT * precision):
+    pace = memory.length * (schedule.step_size(memory.n_steady) if memory.n_steady else 1.0)
+    if drifts(problem, memory.means, state.parameters, pace, DRIFT * precision):
         return _forget(memory, 0, state) if memory.n_steady else memory
     if memory.n_steady == 0:
         return _forget(memory, 1, state)
@@ -340,26 +341,39 @@ def _judge(problem: Problem, state: EMState, memory: NoisyMemory, precision: flo
 
 
 def _forget(memory: NoisyMemory, n_steady: int, state: EMState) -> NoisyMemory:
-    """Begin averages anew."""
+    """Begin averages anew, with means as long as those that could tell noise from drift: chains have a memory."""
     return memory._replace(
         n_steady=n_steady,
         sums=np.zeros_like(memory.sums),
         reference=state.parameters,
         means=memory.means[:0],
-        length=1,
         partial=np.zeros_like(memory.partial),
         n_partial=0,
         loss=np.inf,
     )
 
 
-def drifts(problem: Problem, means: FloatArray, previous: FloatArray, negligible: float = 0.0) -> bool:
+def drifts(problem: Problem, means: FloatArray, previous: FloatArray, pace: float, negligible: float) -> bool:
     """Tell a drift from noise, by means over stretches of equal length.
 
     What the second of three parts has moved and what the third has then point in opposite
     directions if all is noise: their inner product has the expectation of minus the variance of a part,
-    here in the metric of the complete-data information. What has moved less than is ``negligible``, in
-    nats, is no drift that matters.
+    here in the metric of the complete-data information. A drift matters if it still gains something: a
+    step of EM follows the gradient in that metric, so that what a part has gained is the square of what
+    it has moved over the steps that it took.
+
+    Parameters
+    ----------
+    problem : Problem
+        The M-step.
+    means : float ndarray of shape (n_means, n_cells)
+        Of expected counts.
+    previous : float ndarray of shape (n_cells,)
+        Parameters of columns without data.
+    pace : float
+        How many EM steps each mean stands for.
+    negligible : float
+        Gain of a part that does not matter, in nats.
 
     References
     ----------
@@ -372,8 +386,8 @@ def drifts(problem: Problem, means: FloatArray, previous: FloatArray, negligible
     first, second, third = parameters.mean(axis=1)
     moved = float((metric * (second - first) * (third - second)).sum())
     noise = metric * parameters.var(axis=1, ddof=1).mean(axis=0) / part
-    last = float((metric * (third - second) ** 2).sum()) / 2
-    return last > negligible and moved > SURE * np.sqrt(5 * float((noise**2).sum())) - float(noise.sum())
+    gain = (float((metric * (third - second) ** 2).sum()) - 2 * float(noise.sum())) / (part * pace)
+    return gain > negligible and moved > SURE * np.sqrt(5 * float((noise**2).sum())) - float(noise.sum())
 
 
 def estimate(problem: Problem, memory: NoisyMemory, previous: FloatArray) -> Estimate:
