@@ -12,6 +12,7 @@ from common import EXIT_NO_PEER, HERE, RESULTS, Path
 
 NAMES = [
     "e_step",
+    "sampling",
     "against_pyagrum",
     "against_discrete_em",
     "against_stepmix",

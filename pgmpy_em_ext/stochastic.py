@@ -299,7 +299,8 @@ def _advance_averaging(
         memory = memory._replace(sums=_add_step(memory, target, parameters))
     memory, is_complete = _push(memory, statistics.counts)
     if is_complete and len(memory.means) >= ENOUGH_MEANS:
-        memory = _judge(problem, following, memory, schedule, _precision(problem, rule, schedule))
+        objectives = [*progress.history, following.objective][-len(memory.means) * memory.length :]
+        memory = _judge(problem, following, memory, schedule, objectives, _precision(problem, rule, schedule))
     return following, _note(problem, progress, following, memory, rule)
 
 
@@ -326,13 +327,21 @@ def _push(memory: NoisyMemory, counts: FloatArray) -> tuple[NoisyMemory, bool]:
     return memory._replace(means=means, length=length, partial=np.zeros_like(partial), n_partial=0), True
 
 
-def _judge(problem: Problem, state: EMState, memory: NoisyMemory, schedule: Schedule, precision: float) -> NoisyMemory:
+def _judge(
+    problem: Problem,
+    state: EMState,
+    memory: NoisyMemory,
+    schedule: Schedule,
+    objectives: list[float],
+    precision: float,
+) -> NoisyMemory:
     """See whether there is a drift, or the precision is met.
 
     A drift that shows only later begins the averages anew, at full steps.
     """
     pace = memory.length * (schedule.step_size(memory.n_steady) if memory.n_steady else 1.0)
-    if drifts(problem, memory.means, state.parameters, pace, DRIFT * precision):
+    moves = drifts(problem, memory.means, state.parameters, pace, DRIFT * precision)
+    if moves and rises(np.reshape(objectives, (len(memory.means), -1)).mean(axis=1)):
         return _forget(memory, 0, state) if memory.n_steady else memory
     if memory.n_steady == 0:
         return _forget(memory, 1, state)
@@ -388,6 +397,17 @@ def drifts(problem: Problem, means: FloatArray, previous: FloatArray, pace: floa
     noise = metric * parameters.var(axis=1, ddof=1).mean(axis=0) / part
     gain = (float((metric * (third - second) ** 2).sum()) - 2 * float(noise.sum())) / (part * pace)
     return gain > negligible and moved > SURE * np.sqrt(5 * float((noise**2).sum())) - float(noise.sum())
+
+
+def rises(objectives: FloatArray) -> bool:
+    """Tell whether the objective still rises, by its means over stretches of equal length.
+
+    Where the data hardly determines some parameters, they wander without end, and nothing comes of it.
+    """
+    part = len(objectives) // 3
+    parts = objectives[len(objectives) - 3 * part :].reshape(3, part)
+    error = np.sqrt(parts[1:].var(axis=1, ddof=1).sum() / part)
+    return not parts[2].mean() - parts[1].mean() <= SURE * error
 
 
 def estimate(problem: Problem, memory: NoisyMemory, previous: FloatArray) -> Estimate:

@@ -157,7 +157,7 @@ class TestWithinItsErrors:
         assert 0.8 < np.sqrt(np.mean(np.square(scores))) < 1.2
         assert abs(np.mean(scores)) < 3.5 / np.sqrt(80)
         off = np.array([run.counts - counts for run in runs])
-        variance = np.mean([run.noise.count_errors**2 for run in runs], axis=0)
+        variance = np.mean([run.noise.count_errors**2 - run.noise.resolution**2 for run in runs], axis=0)
         shown = variance > 1e-6
         assert shown.sum() >= 8
         np.testing.assert_allclose(np.sqrt((off**2).mean(axis=0)[shown] / variance[shown]), 1, atol=0.25)
@@ -285,7 +285,7 @@ class TestErrors:
             statistics(copies, 1200)
         assert str(caught.value) == (
             "row 2 (counting from 0), which observes H=0, Y='d': all 1,200 draws of what it misses have weight zero, "
-            "and it may be impossible. Take more samples, ApproxInferenceEStep(n_samples=...), or an exact engine, "
+            "and it may be impossible. Take more samples, ApproxInferenceEStep(n_samples=...), or another engine, "
             'e_step="auto" or e_step="exact".'
         )
 

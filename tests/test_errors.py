@@ -320,8 +320,8 @@ class TestNames:
 
     def test_engine(self):
         refuse(
-            r"e_step 'gibbs' is unknown. Known: \['belief_propagation', 'enumeration', 'exact', "
-            r"'variable_elimination'\]",
+            r"e_step 'gibbs' is unknown. Known: \['approx_inference', 'auto', 'belief_propagation', 'enumeration', "
+            r"'exact', 'likelihood_weighting', 'sampled', 'variable_elimination'\]",
             e_step="gibbs",
         )
 

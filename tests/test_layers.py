@@ -16,6 +16,7 @@ PANDAS_OR_PGMPY = {
     "cli",
     "cpd_family/categorical",
     "demo",
+    "e_step/approx_inference",
     "e_step/pgmpy_inference",
     "encoding",
     "formats",
