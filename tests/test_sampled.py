@@ -1,0 +1,608 @@
+"""Sampled E-steps: components too large for exact inference, by chains or by weights, against the full joint."""
+
+import gzip
+import warnings
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pgmpy.models import DiscreteBayesianNetwork
+from pgmpy.readwrite import BIFReader
+from problems import ProblemCase, brute_force, cases, random_parameters, sample_codes, to_frame, to_pgmpy
+
+from pgmpy_em_ext import (
+    AutoEStep,
+    DegenerateWeightsError,
+    ExactEStep,
+    GibbsEStep,
+    ImpossibleEvidenceError,
+    LikelihoodWeightingEStep,
+    WeightedEM,
+)
+from pgmpy_em_ext.e_step.importance import summarize_weights
+from pgmpy_em_ext.network import build_network
+from pgmpy_em_ext.prepare import read_parameters
+
+
+@cache
+def example(name):
+    """A network that pgmpy carries: arrays and parameters."""
+    packed = (files("pgmpy") / "utils" / "example_models" / f"{name}.bif.gz").read_bytes()
+    return read_parameters(BIFReader(string=gzip.decompress(packed).decode()).get_model())
+
+
+@cache
+def holes(name, n_rows, share, seed=0):
+    """Rows of such a network with cells missing at random."""
+    network, parameters = example(name)
+    rng = np.random.default_rng(seed)
+    codes = sample_codes(network, parameters, n_rows, rng)
+    codes[rng.random(codes.shape) < share] = -1
+    return ProblemCase(network, parameters, codes, np.ones(n_rows))
+
+
+def exact_statistics(case, **arguments):
+    engine = ExactEStep(**arguments)
+    return engine.expected_statistics(engine.prepare(case.network, case.evidence), case.parameters)
+
+
+def sampled_statistics(case, engine):
+    return engine.expected_statistics(engine.prepare(case.network, case.evidence), case.parameters)
+
+
+def scores(found, counts):
+    """How many of their own standard errors the counts are off; counts without noise must be right."""
+    error = found.noise.count_errors
+    off = found.counts - counts
+    np.testing.assert_allclose(off[error == 0], 0, atol=1e-9)
+    return off[error > 0] / error[error > 0]
+
+
+class TestFullJoint:
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+    @given(cases(max_nodes=6), st.sampled_from([1, 2, 4, 8]), st.booleans())
+    def test_counts_and_likelihood(self, case, limit, prune_barren):
+        """Any zeros, any holes, any weights. Errors are those of 20 batches: the limit is wide."""
+        engine = GibbsEStep(n_samples=400, max_table_size=limit, prune_barren=prune_barren, n_likelihood=400)
+        found = sampled_statistics(case, engine)
+        counts, log_likelihood = brute_force(case)
+        if not prune_barren:
+            assert np.abs(scores(found, counts)).max(initial=0) < 7
+            for start, end in zip(case.network.offsets[:-1], case.network.offsets[1:], strict=True):
+                assert found.counts[start:end].sum() == pytest.approx(case.weight.sum())
+        error = found.noise.log_likelihood_error
+        assert abs(found.log_likelihood - log_likelihood) < 6 * error + 1e-9
+        np.testing.assert_allclose(found.noise.batch_counts.mean(axis=0), found.counts, rtol=1e-12)
+
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+    @given(cases(max_nodes=5, max_card=3, deterministic=False), st.sampled_from([1, 4]))
+    def test_likelihood_weighting(self, case, limit):
+        engine = LikelihoodWeightingEStep(n_samples=4000, max_table_size=limit, prune_barren=False)
+        found = sampled_statistics(case, engine)
+        counts, log_likelihood = brute_force(case)
+        assert np.abs(scores(found, counts)).max(initial=0) < 7
+        assert abs(found.log_likelihood - log_likelihood) < 6 * found.noise.log_likelihood_error + 1e-9
+
+    @settings(max_examples=40)
+    @given(cases(max_nodes=6))
+    def test_one_block_is_exact(self, case):
+        """Components that memory has no room for, but a block does, are computed row by row, without noise."""
+        largest = 4**7
+        engine = GibbsEStep(max_table_size=largest, memory_budget=8 * case.network.n_cells + 200, prune_barren=False)
+        try:
+            plan = engine.prepare(case.network, case.evidence)
+        except ValueError:  # not even the messages' room: the base counts alone exceed so small a budget
+            return
+        assert engine.is_exact(plan)
+        found = engine.expected_statistics(plan, case.parameters)
+        counts, log_likelihood = brute_force(case)
+        np.testing.assert_allclose(found.counts, counts, atol=1e-9)
+        assert found.log_likelihood == pytest.approx(log_likelihood, abs=1e-9)
+        assert not found.noise.count_errors.any()
+
+
+@pytest.mark.parametrize(
+    ("name", "n_rows", "share", "limit"), [("asia", 300, 0.5, 4), ("alarm", 150, 0.3, 8), ("insurance", 60, 0.3, 32)]
+)
+class TestKnownNetworks:
+    def test_scores_over_seeds(self, name, n_rows, share, limit):
+        case = holes(name, n_rows, share)
+        counts = exact_statistics(case).counts
+        runs = [sampled_statistics(case, GibbsEStep(400, max_table_size=limit, seed=seed)) for seed in range(4)]
+        plan = GibbsEStep(max_table_size=limit).prepare(case.network, case.evidence)
+        assert plan.tasks.n_tasks > n_rows / 10
+        all_scores = np.concatenate([scores(run, counts) for run in runs])
+        assert (np.abs(all_scores) > 4).mean() < 0.01
+        clear = np.concatenate(
+            [np.abs(run.noise.count_errors / np.maximum(run.noise.resolution, 1e-9)) > 5 for run in runs]
+        )
+        noisy = np.concatenate([run.noise.count_errors > 0 for run in runs])
+        spread = np.sqrt(np.mean(np.square(all_scores[clear[noisy]])))
+        assert 0.75 < spread < 1.35
+
+    def test_error_falls_as_one_over_the_root_of_the_draws(self, name, n_rows, share, limit):
+        case = holes(name, n_rows, share)
+        counts = exact_statistics(case).counts
+        error = [
+            np.sqrt(
+                np.mean(
+                    [
+                        np.mean(
+                            (sampled_statistics(case, GibbsEStep(n, max_table_size=limit, seed=seed)).counts - counts)
+                            ** 2
+                        )
+                        for seed in range(5)
+                    ]
+                )
+            )
+            for n in (25, 400)
+        ]
+        assert error[0] / error[1] == pytest.approx(4, rel=0.4)
+
+    def test_likelihood_within_its_error(self, name, n_rows, share, limit):
+        case = holes(name, n_rows, share)
+        exact = exact_statistics(case).log_likelihood
+        for seed in range(3):
+            found = sampled_statistics(case, GibbsEStep(max_table_size=limit, n_likelihood=200, seed=seed))
+            assert abs(found.log_likelihood - exact) < 4 * found.noise.log_likelihood_error
+
+
+def test_expectations_within_blocks_have_less_variance_than_states():
+    """Rao-Blackwell: what is counted is the expectation given the cutset, not the state that was drawn."""
+    case = holes("alarm", 150, 0.3)
+    engine, network = GibbsEStep(max_table_size=8), case.network
+    plan = engine.prepare(network, case.evidence)
+    chains = engine.start_chains(plan, 1)
+    expected, plain = [], []
+    for _ in range(150):
+        found, chains = engine.draw_statistics(plan, case.parameters, chains)
+        expected.append(found.counts)
+        counts = np.zeros(network.n_cells)
+        for c in range(plan.tasks.n_tasks):
+            row = chains.states[plan.tasks.chain[c]][None]
+            for family in plan.tasks.family[plan.tasks.family_first[c] : plan.tasks.family_first[c + 1]].tolist():
+                counts[network.cells(family, row)] += 1
+        plain.append(counts)
+    blocked, single = np.var(expected, axis=0).sum(), np.var(plain, axis=0).sum()
+    assert single > 0
+    assert blocked < 0.75 * single
+    rest = exact_statistics(case).counts - np.mean(plain, axis=0)
+    assert (
+        np.abs(np.mean(expected, axis=0) - np.mean(plain, axis=0) - rest) < 5 * np.std(plain, axis=0) / 8 + 0.05
+    ).all()
+
+
+class TestUnlimited:
+    @pytest.mark.parametrize("engine", [GibbsEStep(max_table_size=None), AutoEStep()], ids=["sampled", "auto"])
+    def test_equals_exact_to_the_last_bit(self, engine):
+        rng = np.random.default_rng(0)
+        data = pd.DataFrame({item: rng.integers(0, 3, 80) for item in "WXYZ"}).astype(object)
+        data = data.mask(rng.random(data.shape) < 0.2)
+        data["One"] = "only"
+        model = DiscreteBayesianNetwork([("H", "W"), ("H", "X"), ("X", "Y"), ("One", "Y"), ("Y", "Z")], latents={"H"})
+        settings = {"seed": 0, "n_init": 4, "max_iter": 60, "tol": 1e-2}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            ours = WeightedEM(e_step=engine, **settings).fit(model, data)
+            theirs = WeightedEM(e_step="exact", **settings).fit(model, data)
+        assert ours.history_ == theirs.history_
+        for mine, other in zip(ours.parameters_, theirs.parameters_, strict=True):
+            np.testing.assert_array_equal(mine.get_values(), other.get_values())
+        assert ours.mc_standard_error_.log_likelihood == 0
+        assert not any(frame.to_numpy().any() for frame in ours.mc_standard_error_.cpds.values())
+
+
+class TestDeterminism:
+    def fit(self, data, weight=None, **settings):
+        model = DiscreteBayesianNetwork([("A", "B"), ("A", "C"), ("B", "D"), ("C", "D"), ("B", "E"), ("C", "E")])
+        engine = GibbsEStep(max_table_size=4)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return WeightedEM(e_step=engine, seed=5, max_iter=25, prior="K2", **settings).fit(model, data, weight)
+
+    @pytest.fixture(scope="class")
+    def data(self):
+        rng = np.random.default_rng(1)
+        table = pd.DataFrame({item: rng.integers(0, 2, 200) for item in "ABCDE"}).astype(object)
+        return table.mask(rng.random(table.shape) < 0.5)
+
+    def same(self, one, other):
+        assert one.history_ == other.history_
+        for mine, theirs in zip(one.parameters_, other.parameters_, strict=True):
+            np.testing.assert_array_equal(mine.get_values(), theirs.get_values())
+
+    def test_threads(self, data):
+        self.same(self.fit(data), self.fit(data, n_jobs=2))
+
+    def test_row_order(self, data):
+        self.same(self.fit(data), self.fit(data.sample(frac=1, random_state=0)))
+
+    def test_repetition_and_weights(self, data):
+        self.same(self.fit(pd.concat([data, data])), self.fit(data, np.full(len(data), 2)))
+
+    def test_another_seed_draws_otherwise(self, data):
+        model = DiscreteBayesianNetwork([("A", "B"), ("A", "C"), ("B", "D"), ("C", "D"), ("B", "E"), ("C", "E")])
+        one, other = (
+            WeightedEM(e_step=GibbsEStep(max_table_size=4), seed=seed, prior="K2").fit(model, data) for seed in (0, 1)
+        )
+        assert one.history_[1:] != other.history_[1:]
+
+    def test_a_checkpoint_goes_on_bit_for_bit(self, data, tmp_path):
+        whole = self.fit(data)
+        steps = []
+
+        def stop(iteration):
+            steps.append(iteration.n_iter)
+            return iteration.n_iter >= 10
+
+        self.fit(data, checkpoint=tmp_path / "fit.npz", callback=stop)
+        assert max(steps) == 10
+        self.same(whole, self.fit(data, checkpoint=tmp_path / "fit.npz"))
+
+
+class TestFits:
+    @pytest.mark.parametrize("schedule", ["saem", "fixed", "ascent"])
+    def test_alarm_within_its_errors_of_exact_em(self, schedule):
+        case = holes("alarm", 2000, 0.2)
+        model, data = to_pgmpy(case.network, case.parameters), to_frame(case.network, case.codes)
+        settings = {"prior": "K2", "seed": 0}
+        exact = WeightedEM(e_step="exact", tol=1e-6, **settings).fit(model, data)
+        engine = GibbsEStep(max_table_size=8, schedule=schedule)
+        fit = WeightedEM(e_step=engine, n_jobs=2, **settings).fit(model, data)
+        assert fit.converged_
+        assert fit.reduction_.engine["n_sampled_components"] > 500
+        assert abs(fit.objective_ - exact.objective_) < 3 * fit.mc_standard_error_.log_likelihood + 1
+        off = np.concatenate(
+            [
+                ((mine.get_values() - other.get_values()) / fit.mc_standard_error_.cpds[mine.variable].to_numpy())[
+                    fit.mc_standard_error_.cpds[mine.variable].to_numpy() > 1e-6
+                ]
+                for mine, other in zip(fit.parameters_, exact.parameters_, strict=True)
+            ]
+        )
+        assert len(off) > 500
+        assert (np.abs(off) > 3).mean() < 0.05
+        at_theirs = WeightedEM(
+            e_step="exact", max_iter=0, init_cpds={cpd.variable: cpd for cpd in fit.parameters_}, prior="K2", tol=0
+        )
+        with pytest.warns(UserWarning, match="max_iter=0"):
+            true = at_theirs.fit(model, data).objective_
+        assert exact.objective_ - true < 1  # what noise has cost
+        assert exact.objective_ - true < 2 * fit.gap_ + 0.05
+
+    @pytest.mark.campaign
+    def test_alarm_with_ten_thousand_rows_and_no_prior(self):
+        case = holes("alarm", 10_000, 0.2)
+        model, data = to_pgmpy(case.network, case.parameters), to_frame(case.network, case.codes)
+        exact = WeightedEM(e_step="exact", tol=1e-4, seed=0).fit(model, data)
+        fit = WeightedEM(e_step=GibbsEStep(max_table_size=8), n_jobs=2, seed=0).fit(model, data)
+        start = {cpd.variable: cpd for cpd in fit.parameters_}
+        with pytest.warns(UserWarning, match="max_iter=0"):
+            true = WeightedEM(e_step="exact", max_iter=0, init_cpds=start).fit(model, data).log_likelihood_
+        assert exact.log_likelihood_ - true < 1
+
+    def test_a_latent_with_holes_weights_fixed_cpds_and_restarts(self):
+        """Everything at once, against exact EM: hidden H, noisy items, one CPD fixed."""
+        rng = np.random.default_rng(2)
+        cause = rng.integers(0, 2, 400)
+        data = pd.DataFrame({item: (cause + (rng.random(400) < 0.15)) % 2 for item in "UVWXYZ"}).astype(object)
+        data = data.mask(rng.random(data.shape) < 0.2)
+        weight = rng.choice([0.5, 1, 3], 400)
+        model = DiscreteBayesianNetwork(
+            [("H", item) for item in "UVWXYZ"] + [("G", "U"), ("G", "V")], latents={"H", "G"}
+        )
+        exact = WeightedEM(e_step="exact", seed=0, n_init=8, prior="K2").fit(model, data, weight)
+        fixed = {"U": exact.parameters_[[cpd.variable for cpd in exact.parameters_].index("U")]}
+        settings = {"seed": 0, "n_init": 4, "prior": "K2", "fixed_cpds": fixed}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            exact = WeightedEM(e_step="exact", **settings).fit(model, data, weight)
+            fit = WeightedEM(e_step=GibbsEStep(max_table_size=4), **settings).fit(model, data, weight)
+        assert fit.converged_
+        assert len(fit.restarts_) == 4
+        assert fit.objective_ > exact.objective_ - 3 * fit.mc_standard_error_.log_likelihood - 2
+        np.testing.assert_array_equal(
+            fit.mc_standard_error_.cpds["U"].to_numpy(), np.zeros_like(fit.mc_standard_error_.cpds["U"].to_numpy())
+        )
+        np.testing.assert_allclose(
+            next(cpd for cpd in fit.parameters_ if cpd.variable == "U").get_values(),
+            fixed["U"].get_values(),
+            rtol=1e-12,
+        )
+        assert any(record.log_likelihood_error > 0 for record in fit.restarts_)
+
+    def test_likelihood_weighting_and_pgmpys_sampler_fit_too(self):
+        rng = np.random.default_rng(4)
+        data = pd.DataFrame({item: rng.integers(0, 2, 12) for item in "ABC"}).astype(object)
+        data = data.mask(rng.random(data.shape) < 0.3)
+        model = DiscreteBayesianNetwork([("A", "B"), ("A", "C"), ("B", "C")])
+        settings = {"prior": "K2", "seed": 0, "tol": 0.05}
+        exact = WeightedEM(e_step="exact", **settings).fit(model, data)
+        for engine in (LikelihoodWeightingEStep(max_table_size=1), "approx_inference"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                fit = WeightedEM(e_step=engine, max_iter=30, **settings).fit(model, data)
+            assert fit.objective_ == pytest.approx(exact.objective_, abs=0.3)
+
+    def test_time_callback_and_no_step(self):
+        case = holes("asia", 300, 0.5)
+        model, data = to_pgmpy(case.network, case.parameters), to_frame(case.network, case.codes)
+        engine = GibbsEStep(max_table_size=4)
+        with pytest.warns(UserWarning, match="max_time=1e-06 seconds have passed"):
+            assert WeightedEM(e_step=engine, seed=0, max_time=1e-6).fit(model, data).status_ == "max_time"
+        fit = WeightedEM(e_step=engine, seed=0, callback=lambda step: step.n_iter == 3).fit(model, data)
+        assert fit.status_ == "callback"
+        assert len(fit.history_) == fit.n_iter_ + 1
+        start = {cpd.variable: cpd for cpd in model.get_cpds()}
+        with pytest.warns(UserWarning, match="max_iter=0"):
+            none = WeightedEM(e_step=engine, seed=0, max_iter=0, init_cpds=start).fit(model, data)
+        assert none.n_iter_ == 0
+        exact = exact_statistics(case).log_likelihood
+        assert abs(none.log_likelihood_ - exact) < 4 * none.mc_standard_error_.log_likelihood
+        with pytest.warns(UserWarning, match="max_iter=12 steps"):
+            fit = WeightedEM(e_step=engine, seed=0, tol=0, max_iter=12).fit(model, data)
+        assert not fit.converged_
+        assert np.isfinite(fit.history_).all()
+
+
+class TestZeros:
+    @pytest.fixture(scope="class")
+    def parity(self):
+        """Eight hidden bits in a ring; each pair's parity is observed: two completions, which no bit can leave alone."""
+        n = 8
+        names = [f"h{i}" for i in range(n)] + [f"x{i}" for i in range(n)]
+        parents = {f"x{i}": [f"h{i}", f"h{(i + 1) % n}"] for i in range(n)}
+        network = build_network(names, parents, {name: [0, 1] for name in names})
+        parameters = np.zeros(network.n_cells)
+        for node in range(n):
+            network.block(parameters, node)[...] = [0.7, 0.3] if node == 0 else [0.5, 0.5]
+            network.block(parameters, n + node)[...] = np.eye(2)[[[0, 1], [1, 0]]]
+        codes = np.full((1, 2 * n), -1)
+        codes[0, n:] = 0
+        return ProblemCase(network, parameters, codes, np.ones(1))
+
+    def test_joint_moves_reach_what_blocks_cannot(self, parity):
+        found = sampled_statistics(parity, GibbsEStep(n_samples=4000, max_table_size=4))
+        plan = GibbsEStep(max_table_size=4).prepare(parity.network, parity.evidence)
+        assert len(plan.tasks.block_node_first) - 1 >= 2
+        np.testing.assert_allclose(found.counts[:2], [0.7, 0.3], atol=0.05)
+        assert found.noise.n_stuck == 0
+        assert found.log_likelihood == pytest.approx(np.log(2 * 0.5**8), abs=0.2)
+
+    def test_a_chain_that_is_stuck_is_said_to_be(self, parity, monkeypatch):
+        """With joint moves that are all refused, single bits cannot move."""
+        engine = GibbsEStep(n_samples=50, max_table_size=4)
+        plan = engine.prepare(parity.network, parity.evidence)
+        moves = np.array([[50, 0, 0]])
+        assert engine._count_stuck(plan, parity.parameters, moves) == 1
+        assert engine._count_stuck(plan, np.full_like(parity.parameters, 0.5), moves) == 0
+        assert engine._count_stuck(plan, parity.parameters, np.array([[50, 1, 0]])) == 0
+        monkeypatch.setattr(GibbsEStep, "_count_stuck", lambda *_: 3)
+        model = to_pgmpy(parity.network, parity.parameters)
+        start = {cpd.variable: cpd for cpd in model.get_cpds()}
+        with pytest.warns(UserWarning, match="3 chains are stuck"), pytest.warns(UserWarning, match="max_iter=1"):
+            WeightedEM(e_step=engine, init_cpds=start, max_iter=1, tol=0).fit(
+                model, to_frame(parity.network, parity.codes)[[f"x{i}" for i in range(8)] + [f"h{i}" for i in range(8)]]
+            )
+
+    def test_an_impossible_row_is_named(self, parity):
+        codes = parity.codes.copy()
+        codes[0, -1] = 1  # an odd number of differences around a ring
+        odd = ProblemCase(parity.network, parity.parameters, np.vstack([parity.codes, codes]), np.ones(2))
+        with pytest.raises((ImpossibleEvidenceError, DegenerateWeightsError), match=r"row 1 \(counting from 0\)"):
+            sampled_statistics(odd, GibbsEStep(max_table_size=4))
+        with pytest.raises(DegenerateWeightsError, match="all 1,000 draws of what it misses have weight zero"):
+            sampled_statistics(odd, LikelihoodWeightingEStep(max_table_size=4))
+
+    def test_degenerate_weights_are_refused(self):
+        network = build_network("HX", {"X": "H"}, {"H": [0, 1], "X": [0, 1]})
+        parameters = np.array([1 - 1e-3, 1e-3, 1 - 1e-9, 1e-9, 0.1, 0.9])
+        case = ProblemCase(network, parameters, np.array([[-1, 1]]), np.ones(1))
+        with pytest.raises(
+            DegenerateWeightsError, match=r"row 0 .*observes X=1: the weights of the 1,000 draws .* less than 2"
+        ):
+            sampled_statistics(case, LikelihoodWeightingEStep(max_table_size=1, seed=1))
+
+    def test_no_nan_over_many_iterations_with_zeros(self):
+        case = holes("asia", 200, 0.6)  # "either" is deterministic
+        model, data = to_pgmpy(case.network, case.parameters), to_frame(case.network, case.codes)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            fit = WeightedEM(e_step=GibbsEStep(max_table_size=4), seed=0, tol=0, max_iter=150).fit(model, data)
+        assert np.isfinite(fit.history_).all()
+        for cpd in fit.parameters_:
+            np.testing.assert_allclose(cpd.get_values().sum(axis=0), 1)
+        assert all(np.isfinite(frame.to_numpy()).all() for frame in fit.mc_standard_error_.cpds.values())
+
+
+class TestAuto:
+    def test_exact_where_it_fits_and_silent(self):
+        case = holes("asia", 300, 0.5)
+        engine, _ = AutoEStep().settle(case.network, case.evidence)
+        assert isinstance(engine, ExactEStep)
+
+    def test_says_with_sizes_what_it_samples(self):
+        case = holes("insurance", 60, 0.5)
+        auto = AutoEStep(memory_budget=300_000, sampled=GibbsEStep(max_table_size=16))
+        with pytest.warns(
+            UserWarning,
+            match=r"memory budget of 300,000 bytes, so that \d+ groups of missing variables in \d+ distinct rows are "
+            r"sampled, with tables of at most 16 cells where exact ones would have up to [\d,]+\.",
+        ):
+            engine, plan = auto.settle(case.network, case.evidence)
+        assert isinstance(engine, GibbsEStep)
+        assert plan.tasks.n_tasks > 10
+
+    def test_beats_complete_cases_where_exact_inference_is_refused(self):
+        """A hidden grid: the exact engine refuses it, sampling fits it, and held-out rows become more probable."""
+        size = 5
+        hidden = [f"h{i}{j}" for i in range(size) for j in range(size)]
+        seen = [f"x{i}{j}" for i in range(size) for j in range(size)]
+        above = {
+            f"h{i}{j}": [f"h{a}{b}" for a, b in ((i - 1, j), (i, j - 1)) if min(a, b) >= 0]
+            for i in range(size)
+            for j in range(size)
+        }
+        parents = above | {f"x{name[1:]}": [name] for name in hidden}
+        network = build_network(hidden + seen, parents, {name: [0, 1] for name in hidden + seen}, latents=hidden)
+        parameters = np.zeros(network.n_cells)
+        for node, family in enumerate(network.families):
+            n_on = np.indices(network.shapes[node][:-1]).sum(axis=0)
+            high = 0.5 + 0.45 * (2 * n_on / max(len(family.parents), 1) - 1) if family.parents else 0.5
+            network.block(parameters, node)[...] = np.stack([1 - high, high], axis=-1)
+        rng = np.random.default_rng(0)
+        codes = sample_codes(network, parameters, 240, rng)
+        codes[:, : len(hidden)] = -1
+        model = to_pgmpy(network, latents=hidden)
+        data = to_frame(network, codes)[seen]
+        budget = 2_000_000
+        with pytest.raises(ValueError, match="exact inference needs more than its memory budget"):
+            WeightedEM(e_step=ExactEStep(memory_budget=budget), n_init=1).fit(model, data[:200])
+        engine = AutoEStep(memory_budget=budget, sampled=GibbsEStep(max_table_size=16))
+        settings = {"e_step": engine, "seed": 0, "prior": "K2", "n_init": 1, "n_jobs": 2}
+        with pytest.warns(UserWarning, match="are sampled"):
+            fit = WeightedEM(max_iter=60, **settings).fit(model, data[:200])
+        with pytest.warns(UserWarning, match="are sampled"), pytest.warns(UserWarning, match="max_iter=0"):
+            counted = WeightedEM(max_iter=0, init_cpds="complete_case", **settings).fit(model, data[:200])
+        assert fit.score(data[200:]) > counted.score(data[200:]) + 1
+
+
+class TestQuestions:
+    @pytest.fixture(scope="class")
+    def both(self):
+        case = holes("insurance", 40, 0.5)
+        model = to_pgmpy(case.network, case.parameters)
+        engines = [
+            "exact",
+            GibbsEStep(n_samples=2000, max_table_size=16, n_likelihood=2000),
+            AutoEStep(memory_budget=60_000, sampled=GibbsEStep(2000, max_table_size=16, n_likelihood=2000)),
+        ]
+        return to_frame(case.network, case.codes), [WeightedEM.from_model(model, e_step=e, seed=0) for e in engines]
+
+    def test_log_likelihoods(self, both):
+        data, (exact, *others) = both
+        for other in others:
+            off = other.score_samples(data) - exact.score_samples(data)
+            assert np.abs(off).max() < 0.5
+            assert off.any()
+            assert other.score(data) == pytest.approx(exact.score(data), abs=0.05)
+
+    def test_posteriors_and_imputation(self, both):
+        data, (exact, *others) = both
+        right = exact.predict_proba(data)
+        for other in others:
+            found = other.predict_proba(data)
+            assert list(found) == list(right)
+            for name in right:
+                pd.testing.assert_index_equal(found[name].index, right[name].index)
+                np.testing.assert_allclose(found[name].sum(axis=1), 1)
+                np.testing.assert_allclose(found[name], right[name], atol=0.12)
+            filled = other.impute(data, "sample", seed=1)
+            assert not filled.isna().any().any()
+            assert np.isfinite(exact.score_samples(filled)).all()  # the draws are possible
+            pd.testing.assert_frame_equal(filled, other.impute(data, "sample", seed=1))
+            pd.testing.assert_frame_equal(
+                filled.where(data.notna()), data.where(data.notna(), filled.where(data.notna()))
+            )
+
+    def test_draws_have_the_posteriors_frequencies(self):
+        case = holes("insurance", 1, 0.6, seed=3)
+        model = to_pgmpy(case.network, case.parameters)
+        data = pd.concat([to_frame(case.network, case.codes)] * 800, ignore_index=True)
+        right = WeightedEM.from_model(model, e_step="exact").predict_proba(data[:1])
+        drawn = WeightedEM.from_model(model, e_step=GibbsEStep(max_table_size=16), seed=0).impute(data, "sample")
+        for name, posterior in right.items():
+            for state, probability in posterior.iloc[0].items():
+                share = (drawn[name] == state).mean()
+                assert abs(share - probability) < 5 * np.sqrt(probability * (1 - probability) / 800) + 0.005
+
+    def test_expected_counts(self, both):
+        data, (exact, *others) = both
+        right = exact.expected_counts(data)
+        for other in others:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                found = other.expected_counts(data)
+            for name in right:
+                np.testing.assert_allclose(found[name], right[name], atol=0.6)
+
+    def test_an_impossible_row_and_a_complete_one(self):
+        case = holes("asia", 50, 0.5)
+        model = to_pgmpy(case.network, case.parameters)
+        complete = to_frame(case.network, sample_codes(case.network, case.parameters, 2, np.random.default_rng(0)))
+        odd = complete.copy()
+        odd["either"] = ["no" if state == "yes" else "yes" for state in odd["either"]]
+        one = WeightedEM.from_model(model, e_step=GibbsEStep(max_table_size=4))
+        exact = WeightedEM.from_model(model, e_step="exact")
+        np.testing.assert_allclose(one.score_samples(complete), exact.score_samples(complete))
+        assert np.isneginf(one.score_samples(odd)).all()
+
+
+class TestArguments:
+    case = holes("asia", 30, 0.5)
+
+    @pytest.mark.parametrize(
+        ("engine", "message"),
+        [
+            (GibbsEStep(n_samples=0), "n_samples must be an integer >= 1. Got: 0."),
+            (GibbsEStep(burn_in=-1), "burn_in must be an integer >= 0. Got: -1."),
+            (GibbsEStep(thin=0), "thin must be an integer >= 1. Got: 0."),
+            (GibbsEStep(max_table_size=0), "max_table_size must be an integer >= 1"),
+            (GibbsEStep(n_likelihood=1), "n_likelihood must be an integer >= 2. Got: 1."),
+            (GibbsEStep(schedule="sgd"), r"schedule 'sgd' is unknown. Known: \['ascent', 'fixed', 'saem'\]"),
+            (
+                LikelihoodWeightingEStep(n_samples=1),
+                "n_samples must be at least 2, since weights are compared. Got: 1.",
+            ),
+        ],
+    )
+    def test_are_checked_before_any_work(self, engine, message):
+        with pytest.raises(ValueError, match=message):
+            engine.prepare(self.case.network, self.case.evidence)
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"acceleration": "lbfgs"}, "acceleration='lbfgs' needs an exact e_step"),
+            ({"atol": 1e-3}, "atol=0.001 needs an exact e_step"),
+        ],
+    )
+    def test_that_need_an_exact_engine(self, settings, message):
+        model = to_pgmpy(self.case.network, self.case.parameters)
+        data = to_frame(self.case.network, self.case.codes)
+        with pytest.raises(ValueError, match=message):
+            WeightedEM(e_step=GibbsEStep(max_table_size=2), **settings).fit(model, data)
+
+    def test_errors_of_the_fit_itself_are_refused(self):
+        model = to_pgmpy(self.case.network, self.case.parameters)
+        data = to_frame(self.case.network, self.case.codes)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            fit = WeightedEM(e_step=GibbsEStep(max_table_size=2), max_iter=3, seed=0).fit(model, data)
+        for question in (fit.standard_errors, fit.bootstrap, fit.identifiability):
+            with pytest.raises(ValueError, match="the fit's E-steps were sampled"):
+                question()
+
+
+def test_weights_tell_likelihood_error_and_effective_size():
+    rng = np.random.default_rng(0)
+    log_weight = rng.normal(-0.5, 1, size=(40_000, 16))  # lognormal: the mean weight is one
+    found = summarize_weights(log_weight)
+    plain = np.log(np.exp(log_weight).mean(axis=1))
+    assert abs(found.log_likelihood.mean()) < 0.2 * abs(plain.mean())  # the jackknife takes most of the bias out
+    assert np.sqrt(np.mean(found.error**2)) == pytest.approx(found.log_likelihood.std(), rel=0.1)
+    equal = summarize_weights(np.log([[0.2, 0.2], [0.1, 0.3]]))
+    np.testing.assert_allclose(equal.effective_sample_size, [2, 1.6])
+    none = summarize_weights(np.full((1, 3), -np.inf))
+    assert np.isneginf(none.log_likelihood[0])
+    assert none.effective_sample_size[0] == 0
+
+
+def test_random_parameters_have_zeros_somewhere():
+    """The cases above do draw what they say."""
+    network, _ = example("asia")
+    assert (random_parameters(network, np.random.default_rng(0), 0.3) == 0).any()
