@@ -67,11 +67,13 @@ with one thread. Each starts new chains from {seeds} seeds; burn-in and the log-
 seeds. *Slope* is the power of the number of draws by which the error falls, -0.5 where draws are as good as
 independent; where fewer than {few} components are sampled it says nothing, and is left out. *Seconds to {target}*
 follow from the error of the most draws, which falls by one over the root of their number, and from a time that is
-linear in it; they include at least one draw, or as many as no seed was refused. *Ratio* is to blocked Gibbs with 64.
+linear in it, for at least one draw, or the fewest that no seed was refused. *Ratio* is to blocked Gibbs with 64.
 """
 
-SAMPLING_RATIOS = """Where more than {few} components are sampled, blocks of 64 cells reach {target} {single} times sooner than single-site
-Gibbs, {states} times sooner than it does when states are counted, and {small} times sooner than blocks of 8 cells.
+SAMPLING_RATIOS = """\
+Where blocks of 64 cells leave {few} components or more to sampling, they reach {target} records {single} times sooner
+than single-site Gibbs, {states} times sooner than it does when states are counted, and {small} times sooner
+than blocks of 8 cells.
 """
 
 PYAGRUM = """\
@@ -290,7 +292,7 @@ FEW_COMPONENTS = 10
 def sampling(result: Record) -> str:
     """Write a table a setting, a line an engine."""
     settings = [record for record in result["settings"] if "failed" not in record]
-    target = number(settings[0]["target"])
+    target = f"{settings[0]['target']:g}"
     columns = {
         "engine": field("engine"),
         "sampled": field("sampled"),
@@ -325,6 +327,8 @@ def _sampling_ratios(settings: list[Record], target: str) -> str:
     """Sum up what blocks save, over the settings in which they are not all but exact."""
     found = [{line["engine"]: line for line in record["engines"]} for record in settings]
     found = [lines for lines in found if lines["blocked Gibbs, 64"]["sampled"] >= FEW_COMPONENTS]
+    if not found:
+        return ""
 
     def span(engine: str) -> str:
         ratios = sorted(lines[engine]["ratio"] for lines in found)

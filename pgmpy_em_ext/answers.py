@@ -136,12 +136,16 @@ def _ask(
         except MemoryBudgetError:
             if sampler is None:
                 raise
-    limit, budget = (sampler.limit, np.inf) if fitted.prefers_chains else (np.inf, fitted.memory_budget)
-    large = rows_to_sample(fitted.network, codes, prune_barren=prune_barren, limit=limit, memory_budget=budget)
-    exact, others = rows[~large], rows[large]
-    answers = []
-    if len(exact):
-        answers = list(_in_batches(fitted, codes[exact], answerer(), prune_barren=prune_barren))
+    limit, budget = (sampler.limit, np.inf) if fitted.prefers_chains else (np.inf, float(fitted.memory_budget))
+    while True:
+        large = rows_to_sample(fitted.network, codes, prune_barren=prune_barren, limit=limit, memory_budget=budget)
+        exact, others = rows[~large], rows[large]
+        try:
+            batches = _in_batches(fitted, codes[exact], answerer(), prune_barren=prune_barren) if len(exact) else ()
+            answers = list(batches)
+            break
+        except MemoryBudgetError:  # the prediction was too low
+            budget = min(budget, fitted.memory_budget) / 2
     sampled = None
     if len(others):
         sampled = sample_rows(

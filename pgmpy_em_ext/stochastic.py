@@ -121,7 +121,7 @@ class Estimate(NamedTuple):
     errors : float ndarray of shape (n_cells,)
         Monte Carlo standard errors; infinite where they are not known.
     loss : float
-        What the errors cost the objective at most, in nats.
+        What the errors cost the objective, in nats.
     rate : float
         EM's rate of convergence.
     """
@@ -222,7 +222,7 @@ def _begin(problem: Problem, progress: Progress, rule: StoppingRule, method: Sto
         statistics = ExpectedStatistics(progress.memory.statistics, log_likelihood)
         progress = progress._replace(history=list(progress.history), gaps=list(progress.gaps))
         return EMState(parameters, statistics, log_priors), progress
-    n_samples = N_BATCHES if method.schedule.get_tag("ascends") else None
+    n_samples = _at_least(problem, N_BATCHES) if method.schedule.get_tag("ascends") else None
     chains = problem.engine.start_chains(problem.plan, progress.seed)
     statistics, chains = _draw(problem, parameters, chains, n_samples)
     state = EMState(parameters, statistics, log_priors)
@@ -248,6 +248,12 @@ def _begin(problem: Problem, progress: Progress, rule: StoppingRule, method: Sto
     )
     progress = progress._replace(memory=memory, history=[], gaps=[])
     return state, _note(problem, progress, state, memory, rule)
+
+
+def _at_least(problem: Problem, n_samples: int) -> int:
+    """Choose how much to draw: as much as the engine draws anyway, in whole batches."""
+    usual = int(getattr(problem.engine, "n_samples", 1))
+    return max(n_samples, -(-usual // N_BATCHES) * N_BATCHES)
 
 
 def _draw(
@@ -300,7 +306,7 @@ def _advance_averaging(
     memory, is_complete = _push(memory, statistics.counts)
     if is_complete and len(memory.means) >= ENOUGH_MEANS:
         objectives = [*progress.history, following.objective][-len(memory.means) * memory.length :]
-        memory = _judge(problem, following, memory, schedule, objectives, _precision(problem, rule, schedule))
+        memory = _judge(problem, following, memory, objectives, _precision(problem, rule, schedule))
     return following, _note(problem, progress, following, memory, rule)
 
 
@@ -331,34 +337,23 @@ def _judge(
     problem: Problem,
     state: EMState,
     memory: NoisyMemory,
-    schedule: Schedule,
     objectives: list[float],
     precision: float,
 ) -> NoisyMemory:
-    """See whether there is a drift, or the precision is met.
-
-    A drift that shows only later begins the averages anew, at full steps.
-    """
-    pace = memory.length * (schedule.step_size(memory.n_steady) if memory.n_steady else 1.0)
-    moves = drifts(problem, memory.means, state.parameters, pace, DRIFT * precision)
+    """See whether the drift has ended, or the precision is met."""
+    if memory.n_steady:
+        found = estimate(problem, memory, state.parameters)
+        return memory._replace(loss=found.loss, is_done=found.loss <= precision)
+    moves = drifts(problem, memory.means, state.parameters, memory.length, DRIFT * precision)
     if moves and rises(np.reshape(objectives, (len(memory.means), -1)).mean(axis=1)):
-        return _forget(memory, 0, state) if memory.n_steady else memory
-    if memory.n_steady == 0:
-        return _forget(memory, 1, state)
-    found = estimate(problem, memory, state.parameters)
-    return memory._replace(loss=found.loss, is_done=found.loss <= precision)
-
-
-def _forget(memory: NoisyMemory, n_steady: int, state: EMState) -> NoisyMemory:
-    """Begin averages anew, with means as long as those that could tell noise from drift: chains have a memory."""
+        return memory
+    # From here on averages are taken, and looked at as often as it took to tell noise from drift: chains remember.
     return memory._replace(
-        n_steady=n_steady,
-        sums=np.zeros_like(memory.sums),
+        n_steady=1,
         reference=state.parameters,
         means=memory.means[:0],
         partial=np.zeros_like(memory.partial),
         n_partial=0,
-        loss=np.inf,
     )
 
 
@@ -431,8 +426,8 @@ def estimate(problem: Problem, memory: NoisyMemory, previous: FloatArray) -> Est
     chains' memory widens the noise. What a single draw weighs is added: completions that no
     draw has met leave no trace.
 
-    The cost of the errors is half their square in that metric, which is more than what they cost, since the
-    observed information is less.
+    What the errors cost is half their square in the metric of the observed information, which is 1 - r times
+    that of the complete data.
     """
     family, n = problem.family, memory.n_steady - 1
     if n < 2:
@@ -449,7 +444,8 @@ def estimate(problem: Problem, memory: NoisyMemory, previous: FloatArray) -> Est
     common = float(np.clip(common, 0.0, LARGEST_RATE))
     single = memory.resolution / np.maximum(family.column_totals(statistics), np.finfo(float).tiny)
     square = variance / (n - 1) * (1 + common) / (1 - common) / (1 - rate) ** 2 + (np.minimum(single, 1.0) / n) ** 2
-    return Estimate(parameters, np.sqrt(square), float(metric @ square) / 2, rate)
+    square = np.where(metric > 0, square, 0.0)  # what is fixed, or zero for good, is known
+    return Estimate(parameters, np.sqrt(square), float(metric @ square) / 2 * (1 - rate), rate)
 
 
 def _batches(statistics: ExpectedStatistics) -> FloatArray:
@@ -529,7 +525,9 @@ def _last_step(problem: Problem, memory: NoisyMemory, parameters: FloatArray) ->
     single = memory.resolution / np.maximum(family.column_totals(memory.statistics), np.finfo(float).tiny)
     square = np.var(steps, axis=0, ddof=1) / N_BATCHES / (1 - rate_square) + np.minimum(single, 1.0) ** 2
     metric = family.information(memory.statistics, parameters)
-    return Estimate(parameters, np.sqrt(square), float(metric @ square) / 2, float(np.sqrt(rate_square)))
+    square = np.where(metric > 0, square, 0.0)  # what is fixed, or zero for good, is known
+    rate = float(np.sqrt(rate_square))
+    return Estimate(parameters, np.sqrt(square), float(metric @ square) / 2 * (1 - rate), rate)
 
 
 def _finish(problem: Problem, state: EMState, progress: Progress, status: str) -> RunResult:
@@ -546,7 +544,7 @@ def _finish(problem: Problem, state: EMState, progress: Progress, status: str) -
         if len(progress.history) > 1:
             found = found._replace(parameters=problem.family.maximize(statistics, state.parameters))
     fresh, chains = problem.engine.draw_statistics(
-        problem.plan, found.parameters, memory.chains, None if status == "max_time" else FINAL_DRAWS
+        problem.plan, found.parameters, memory.chains, None if status == "max_time" else _at_least(problem, FINAL_DRAWS)
     )
     log_likelihood, noise = fresh.log_likelihood, fresh.noise
     if status != "max_time":

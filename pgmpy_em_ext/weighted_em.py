@@ -145,7 +145,7 @@ class WeightedEM(DiscreteParameterEstimator):
         All E-steps of all runs, refused ones and looks beyond a run's end included.
     gap_ : float
         Estimated distance of ``objective_`` from the maximum nearby, in nats; infinite where
-        the runs were too short to tell. Where E-steps were sampled, what noise costs at most.
+        the runs were too short to tell. Where E-steps were sampled, what noise costs.
     rate_ : float
         EM's estimated rate of convergence: what part of the distance a plain step leaves,
         0 to 1; a rough average over all parameters where E-steps were sampled.

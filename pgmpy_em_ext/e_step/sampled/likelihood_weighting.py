@@ -95,7 +95,7 @@ class LikelihoodWeightingEStep(ComponentEStep):
 
     def draw(self, plan: SampledPlan, parameters: FloatArray, chains: Chains, n_samples: int) -> Drawn:
         """Draw and weigh; see `ComponentEStep.draw`."""
-        n_samples = max(n_samples, self.n_samples)
+        n_samples = max(n_samples, 2)
         n_batches, key = min(n_samples, MAX_BATCHES), draw_key(chains.seed, chains.step)
         log_weights, counts = self._weigh_draws(plan, parameters, key, n_samples, n_batches)
         weights = self._check_weights(plan, log_weights)
@@ -104,7 +104,6 @@ class LikelihoodWeightingEStep(ComponentEStep):
 
     def weigh(self, plan: SampledPlan, parameters: FloatArray, n_draws: int) -> FloatArray:
         """Draw without counting; see `ComponentEStep.weigh`."""
-        n_draws = max(n_draws, self.n_samples)
         return self._weigh_draws(plan, parameters, common_key(self.seed), n_draws, 0)[0]
 
     def _weigh_draws(
