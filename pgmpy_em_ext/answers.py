@@ -149,7 +149,7 @@ def _ask(
     sampled = None
     if len(others):
         sampled = sample_rows(
-            fitted.network, fitted.parameters, codes[others], sampler, seed, prune_barren=prune_barren
+            fitted.network, fitted.parameters, codes[others], sampler, seed, likelihood_only=prune_barren
         )
     return Parts(exact, answers, others, sampled)
 

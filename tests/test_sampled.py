@@ -15,6 +15,7 @@ from pgmpy.readwrite import BIFReader
 from problems import ProblemCase, brute_force, cases, random_parameters, sample_codes, to_frame, to_pgmpy
 
 from pgmpy_em_ext import (
+    ApproxInferenceEStep,
     AutoEStep,
     DegenerateWeightsError,
     ExactEStep,
@@ -325,7 +326,7 @@ class TestFits:
         model = DiscreteBayesianNetwork([("A", "B"), ("A", "C"), ("B", "C")])
         settings = {"prior": "K2", "seed": 0, "tol": 0.05}
         exact = WeightedEM(e_step="exact", **settings).fit(model, data)
-        for engine in (LikelihoodWeightingEStep(max_table_size=1), "approx_inference"):
+        for engine in (LikelihoodWeightingEStep(max_table_size=1, n_samples=300), ApproxInferenceEStep(300)):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)
                 fit = WeightedEM(e_step=engine, max_iter=30, **settings).fit(model, data)
@@ -488,8 +489,8 @@ class TestQuestions:
         model = to_pgmpy(case.network, case.parameters)
         engines = [
             "exact",
-            GibbsEStep(n_samples=2000, max_table_size=16, n_likelihood=2000),
-            AutoEStep(memory_budget=60_000, sampled=GibbsEStep(2000, max_table_size=16, n_likelihood=2000)),
+            GibbsEStep(n_samples=600, max_table_size=16, n_likelihood=1000),
+            AutoEStep(memory_budget=60_000, sampled=GibbsEStep(600, max_table_size=16, n_likelihood=1000)),
         ]
         return to_frame(case.network, case.codes), [WeightedEM.from_model(model, e_step=e, seed=0) for e in engines]
 

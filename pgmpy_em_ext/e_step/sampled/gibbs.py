@@ -212,7 +212,7 @@ class GibbsEStep(ComponentEStep):
         apart = np.logical_or.reduceat(has_zero[tasks.family], tasks.family_first[:-1])
         return int((apart & (moves[:, 0] >= ENOUGH_MOVES) & (moves[:, 1] == 0)).sum())
 
-    def ask(self, plan: SampledPlan, parameters: FloatArray, seed: int) -> "Asked":
+    def ask(self, plan: SampledPlan, parameters: FloatArray, seed: int, *, likelihood_only: bool) -> "Asked":
         """Run new chains for questions about rows.
 
         Parameters
@@ -223,13 +223,16 @@ class GibbsEStep(ComponentEStep):
             CPD entries.
         seed : int
             Of the chains.
+        likelihood_only : bool
+            Whether there is no need for posteriors and draws.
         """
         places = marginal_places(plan)
         marginals = np.zeros(int(np.where(plan.codes < 0, plan.net.card, 0).sum()))
         chains = self.start_chains(plan, seed)
         if plan.tasks.n_tasks == 0:
             return Asked(np.zeros(0), chains.states, marginals, places)
-        n_samples, n_likelihood = max(self.n_samples, ROW_DRAWS), max(self.n_likelihood, ROW_DRAWS)
+        n_samples = 0 if likelihood_only else max(self.n_samples, ROW_DRAWS)
+        n_likelihood = max(self.n_likelihood, ROW_DRAWS)
         found = self._run(plan, parameters, chains, n_samples, n_likelihood, marginals)
         return Asked(summarize_weights(found.log_weights).log_likelihood, found.states, marginals, places)
 

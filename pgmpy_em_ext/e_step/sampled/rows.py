@@ -26,7 +26,7 @@ class SampledRows(NamedTuple):
     log_likelihood : float ndarray of shape (n_rows,)
         Of the observed cells, in nats; -inf where impossible.
     completed : int ndarray of shape (n_rows, n_nodes)
-        A draw of each row's missing cells.
+        A draw of each row's missing cells, where it was asked for.
     posteriors : dict of float ndarrays of shape (n_missing, cardinality)
         For each variable with a missing cell; rows in their order.
     """
@@ -68,7 +68,7 @@ def _arrays(network: Network, roles: Roles) -> NetworkArrays:
 
 
 def sample_rows(
-    network: Network, parameters: FloatArray, codes: IntArray, engine: GibbsEStep, seed: int, *, prune_barren: bool
+    network: Network, parameters: FloatArray, codes: IntArray, engine: GibbsEStep, seed: int, *, likelihood_only: bool
 ) -> SampledRows:
     """Answer all questions about some rows by chains of their own.
 
@@ -84,11 +84,11 @@ def sample_rows(
         How much is drawn.
     seed : int
         Of the chains.
-    prune_barren : bool
-        Whether barren variables drop out, which have then neither posterior nor draw.
+    likelihood_only : bool
+        Whether posteriors and draws are not wanted, so that barren variables can drop out.
     """
-    plan: SampledPlan = lay_out_all(network, codes, prune_barren=prune_barren, limit=engine.limit)
-    found = engine.ask(plan, parameters, seed)
+    plan: SampledPlan = lay_out_all(network, codes, prune_barren=likelihood_only, limit=engine.limit)
+    found = engine.ask(plan, parameters, seed, likelihood_only=likelihood_only)
     log_likelihood = weighted_bincount(plan.tasks.row, found.log_likelihood, len(codes))
     with np.errstate(divide="ignore"):
         log_parameters = np.log(parameters)
@@ -96,6 +96,8 @@ def sample_rows(
     for node, family in enumerate(network.families):
         whole = ~alive[:, list(family.members)].any(axis=1)
         log_likelihood[whole] += log_parameters[network.cells(node, plan.evidence.codes[whole])]
+    if likelihood_only:
+        return SampledRows(log_likelihood, codes, {})
     completed = plan.evidence.codes.astype(np.int64)
     completed[plan.tasks.chain_rows] = found.states
     posteriors = {}
