@@ -76,6 +76,15 @@ than single-site Gibbs, {states} times sooner than it does when states are count
 than blocks of 8 cells.
 """
 
+OUT_OF_REACH = """\
+## Where exact inference is out of reach
+
+Whole fits with sampled E-steps, {rows} rows, prior BDeu, one start, two threads, to convergence. *Exact* says whether
+exact inference has room in its 4 GiB. The grid is of hidden binary nodes, each seen through noise. *Gap* is what
+noise costs, in nats. *Held out* is the mean log-likelihood of a row that was not fitted, beside that of CPDs counted
+from complete cases and the same prior.
+"""
+
 PYAGRUM = """\
 ## Beside pyAgrum
 
@@ -283,6 +292,24 @@ def e_step(result: Record) -> str:
             markdown_table(whole, by_threads(result["fits"], "name")),
         ]
     )
+
+
+def out_of_reach(result: Record) -> str:
+    """Write a line a problem."""
+    columns = {
+        "problem": field("name"),
+        "exact": field("exact_refuses", lambda refused: "refused" if refused else "fits"),
+        "components sampled": field("sampled"),
+        "free parameters": field("n_parameters"),
+        "steps": field("n_iter"),
+        "s": field("seconds"),
+        "status": field("status"),
+        "gap": field("gap"),
+        "held out": field("held_out"),
+        "complete cases": field("held_out_complete_case"),
+    }
+    rows = number(result["problems"][0]["rows"])
+    return OUT_OF_REACH.format(rows=rows) + "\n" + markdown_table(columns, result["problems"])
 
 
 FEW_COMPONENTS = 10
@@ -601,6 +628,7 @@ def uncertainty(result: Record) -> str:
 SECTIONS = {
     "e_step": e_step,
     "sampling": sampling,
+    "out_of_reach": out_of_reach,
     "against_pyagrum": against_pyagrum,
     "against_discrete_em": against_discrete_em,
     "against_stepmix": against_stepmix,

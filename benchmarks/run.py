@@ -13,6 +13,7 @@ from common import EXIT_NO_PEER, HERE, RESULTS, Path
 NAMES = [
     "e_step",
     "sampling",
+    "out_of_reach",
     "against_pyagrum",
     "against_discrete_em",
     "against_stepmix",
