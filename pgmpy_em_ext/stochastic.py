@@ -556,13 +556,11 @@ def _finish(problem: Problem, state: EMState, progress: Progress, status: str) -
         ExpectedStatistics(counts, log_likelihood, noise=noise),
         problem.family.log_priors(found.parameters),
     )
-    if len(progress.history) > 1:
-        progress = progress._replace(history=[*progress.history, end.objective], gaps=[*progress.gaps, found.loss])
-    else:
-        progress = progress._replace(history=[end.objective], gaps=[found.loss])
     assert progress.blocks is not None  # since the run has begun
     progress = progress._replace(
         parameters=end.parameters,
+        history=[*progress.history[:-1], end.objective],
+        gaps=[*progress.gaps[:-1], found.loss],
         n_e_steps=progress.n_e_steps + 1,
         blocks=progress.blocks._replace(recent=np.array([[end.objective]]), gap=np.array([found.loss])),
     )

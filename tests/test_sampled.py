@@ -340,7 +340,7 @@ class TestFits:
             assert WeightedEM(e_step=engine, seed=0, max_time=1e-6).fit(model, data).status_ == "max_time"
         fit = WeightedEM(e_step=engine, seed=0, callback=lambda step: step.n_iter == 3).fit(model, data)
         assert fit.status_ == "callback"
-        assert len(fit.history_) == fit.n_iter_ + 1
+        assert (len(fit.history_), fit.n_iter_) == (4, 3)
         start = {cpd.variable: cpd for cpd in model.get_cpds()}
         with pytest.warns(UserWarning, match="max_iter=0"):
             none = WeightedEM(e_step=engine, seed=0, max_iter=0, init_cpds=start).fit(model, data)
