@@ -12,7 +12,7 @@ from pgmpy_em_ext.network import build_network
 
 SIDE = 12
 HELD_OUT = 200
-PROBLEMS = {"link, 60 % missing": (500, 256), "grid of 12 x 12": (500, 64), "munin1, half hidden": (500, 256)}
+PROBLEMS = {"link, 60 % missing": (1000, 256), "grid of 12 x 12": (500, 64), "munin1, half hidden": (500, 256)}
 """Rows, and cells of the largest table."""
 
 

@@ -223,7 +223,8 @@ def _begin(problem: Problem, progress: Progress, rule: StoppingRule, method: Sto
         progress = progress._replace(history=list(progress.history), gaps=list(progress.gaps))
         return EMState(parameters, statistics, log_priors), progress
     n_samples = _at_least(problem, N_BATCHES) if method.schedule.get_tag("ascends") else None
-    chains = problem.engine.start_chains(problem.plan, progress.seed)
+    seed = int(np.random.SeedSequence(progress.seed).generate_state(1, np.uint64)[0] >> np.uint64(1))  # fits any file
+    chains = problem.engine.start_chains(problem.plan, seed)
     statistics, chains = _draw(problem, parameters, chains, n_samples)
     state = EMState(parameters, statistics, log_priors)
     nothing = np.zeros((0, len(parameters)))

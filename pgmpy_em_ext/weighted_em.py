@@ -485,11 +485,11 @@ class WeightedEM(DiscreteParameterEstimator):
         self.n_e_steps_ = sum(record.n_e_steps for record in restarts.values())
         self.gap_ = best.gap
         self.rate_ = best.rate
+        errors = best.errors
+        if errors is None:  # exact; or cut short before a run came to its end
+            errors = np.full_like(state.parameters, 0.0 if problem.is_exact else np.inf)
         self.mc_standard_error_ = MonteCarloErrors(
-            answers.cpd_frames(
-                prepared.network, np.zeros_like(state.parameters) if best.errors is None else best.errors
-            ),
-            log_likelihood_error(state),
+            answers.cpd_frames(prepared.network, errors), log_likelihood_error(state)
         )
         self.status_ = restarts[best.number].status
         self.converged_ = self.status_ == "converged"

@@ -708,6 +708,10 @@ def run_chains(  # type: ignore[no-untyped-def]
         if is_new and not _find_start(tasks, c, row, scratch, plan.n_tries, rng, whole):
             moves[c, 2] = NO_START
             continue
+        if not is_exact and log_weights.shape[1] > 0 and np.max(log_weights[c]) == -np.inf:
+            # No draw has led anywhere, but the chain's own state tells that the row is possible.
+            at_start = log_scale + draw(row, tasks.node, first, last, True, rng, whole)
+            log_weights[c, 0] = at_start + np.log(log_weights.shape[1] / (plan.n_tries + 1))
         rng[0], rng[1] = mix(own, SWEEP), 0
         if is_exact:  # nothing is left to chance but the draw
             draw(row, tasks.node, first, last, False, rng, whole)
