@@ -74,7 +74,7 @@ def measure(name: str, rows: int, limit: int) -> dict[str, Any]:
     counted = WeightedEM(e_step=engine, max_iter=0, init_cpds="complete_case", **settings).fit(model, data)
     return {
         "exact_refuses": refused,
-        "sampled": fit.reduction_.engine["n_sampled_components"],
+        "sampled": fit.reduction_.engine.get("n_sampled_components", 0),
         "n_parameters": fit.n_parameters_,
         "seconds": seconds,
         "n_iter": fit.n_iter_,
