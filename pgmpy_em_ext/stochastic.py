@@ -423,8 +423,8 @@ def estimate(problem: Problem, memory: NoisyMemory, previous: FloatArray) -> Est
     Each E-step gives a target t = F(p) + noise for the point p that it was made at. The average over
     n steps has the noise of their mean, amplified by 1 / (1 - r), where r is EM's rate of convergence: F moves
     with p. The regression of t on p, over all parameters together in the metric of the
-    complete-data information, estimates r; the correlation of neighbouring targets tells by how much the
-    chains' memory widens the noise. What a single draw weighs is added: completions that no
+    complete-data information, estimates r, and what it leaves is the noise; the correlation of neighbouring
+    targets tells by how much the chains' memory widens it. What a single draw weighs is added: completions that no
     draw has met leave no trace.
 
     What the errors cost is half their square in the metric of the observed information, which is 1 - r times
@@ -436,11 +436,13 @@ def estimate(problem: Problem, memory: NoisyMemory, previous: FloatArray) -> Est
     statistics, target, squares, point, point_squares, products, following, _ = memory.sums / n
     parameters = family.maximize(statistics, previous)
     metric = family.information(statistics, parameters)
-    variance = np.maximum(squares - target**2, 0.0)
-    point_variance = float(metric @ np.maximum(point_squares - point**2, 0.0))
-    noise = float(metric @ variance)
-    rate = float(metric @ (products - target * point)) / point_variance if point_variance > 0 else 0.0
+    point_variance = np.maximum(point_squares - point**2, 0.0)
+    target_variance = np.maximum(squares - target**2, 0.0)
+    covariance = products - target * point
+    moved, noise = float(metric @ point_variance), float(metric @ target_variance)
+    rate = float(metric @ covariance) / moved if moved > 0 else 0.0
     rate = float(np.clip(rate, 0.0, LARGEST_RATE))
+    variance = np.maximum(target_variance - 2 * rate * covariance + rate**2 * point_variance, 0.0)
     common = float(metric @ (following - target**2)) / noise if noise > 0 else 0.0
     common = float(np.clip(common, 0.0, LARGEST_RATE))
     single = memory.resolution / np.maximum(family.column_totals(statistics), np.finfo(float).tiny)
