@@ -72,7 +72,7 @@ def live_cells(case):
 
 
 def test_the_known_engines():
-    assert set(KNOWN) == {"belief_propagation", "enumeration", "exact", "variable_elimination"}
+    assert set(KNOWN) == {"auto", "belief_propagation", "enumeration", "exact", "variable_elimination"}
 
 
 @pytest.mark.parametrize("name", ["enumeration", "exact"])
