@@ -16,7 +16,7 @@ from pgmpy_em_ext.monitor import has_fallen
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.race import Race
 from pgmpy_em_ext.run import Progress
-from pgmpy_em_ext.stochastic import Method
+from pgmpy_em_ext.stochastic import Method, StochasticEM
 from pgmpy_em_ext.types import Evidence
 
 SECONDS_BETWEEN_SAVES = 10.0
@@ -145,7 +145,8 @@ class Checkpoint:
         Once the objective has fallen, which is a fault, nothing more is noted: what goes on
         from the file finds the fall again and reports it.
         """
-        if has_fallen(progress.history) or run in self._fallen:
+        is_noisy = isinstance(self.method, StochasticEM)  # whose objective falls by chance
+        if not is_noisy and (has_fallen(progress.history) or run in self._fallen):
             self._fallen.add(run)
             return
         with self._lock:

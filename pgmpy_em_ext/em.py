@@ -98,6 +98,8 @@ def choose(problem: Problem, blocks: Blocks, chosen: BoolArray, one: EMState, ot
     """Put a state together from two: the chosen blocks of one, the rest of the other."""
     if chosen.all():
         return one
+    if not chosen.any():
+        return other
     cells = chosen[blocks.of_cell]
     parts = np.where(chosen, log_likelihoods(blocks, one), log_likelihoods(blocks, other))
     counts = np.where(cells, one.statistics.counts, other.statistics.counts)

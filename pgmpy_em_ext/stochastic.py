@@ -264,9 +264,9 @@ def _draw(
     statistics, chains = problem.engine.draw_statistics(problem.plan, parameters, chains, n_samples)
     if statistics.noise is None:
         return statistics, chains
-    known = ~problem.family.without_data(statistics.counts)
-    floor = FLOOR * statistics.noise.resolution * problem.family.spread(known)
-    counts = np.where(parameters > 0, np.maximum(statistics.counts, floor), statistics.counts)
+    # No column keeps more than a part of what it holds: one draw of a heavy row would outweigh a light row's column.
+    floor = FLOOR * np.minimum(statistics.noise.resolution, problem.family.column_totals(statistics.counts))
+    counts = np.where((parameters > 0) & (statistics.counts == 0), floor, statistics.counts)
     return statistics._replace(counts=counts), chains
 
 
@@ -445,10 +445,16 @@ def estimate(problem: Problem, memory: NoisyMemory, previous: FloatArray) -> Est
     variance = np.maximum(target_variance - 2 * rate * covariance + rate**2 * point_variance, 0.0)
     common = float(metric @ (following - target**2)) / noise if noise > 0 else 0.0
     common = float(np.clip(common, 0.0, LARGEST_RATE))
-    single = memory.resolution / np.maximum(family.column_totals(statistics), np.finfo(float).tiny)
-    square = variance / (n - 1) * (1 + common) / (1 - common) / (1 - rate) ** 2 + (np.minimum(single, 1.0) / n) ** 2
+    single = _share_of_one_draw(problem, memory.resolution / n, statistics)
+    square = variance / (n - 1) * (1 + common) / (1 - common) / (1 - rate) ** 2 + single**2
     square = np.where(metric > 0, square, 0.0)  # what is fixed, or zero for good, is known
     return Estimate(parameters, np.sqrt(square), float(metric @ square) / 2 * (1 - rate), rate)
+
+
+def _share_of_one_draw(problem: Problem, resolution: FloatArray, statistics: FloatArray) -> FloatArray:
+    """Tell by how much a single draw can move each entry: its weight beside that of the column, at most all of it."""
+    total = problem.family.column_totals(statistics)
+    return np.divide(resolution, total, out=np.ones_like(total), where=total > resolution)
 
 
 def _batches(statistics: ExpectedStatistics) -> FloatArray:
@@ -479,7 +485,7 @@ def _advance_surely(
             statistics=statistics.counts,
             resolution=_resolution(statistics),
             batches=_batches(statistics),
-            gains=np.append(memory.gains, gain)[-4:],
+            gains=np.append(memory.gains, gain)[-4:] if np.isfinite(gain) else memory.gains,
         )
     else:
         more = N_BATCHES * -(-memory.n_drawn // (3 * N_BATCHES))
@@ -504,6 +510,8 @@ def _gain(problem: Problem, memory: NoisyMemory, parameters: FloatArray) -> tupl
     """
     family, gains = problem.family, np.empty(N_BATCHES)
     before = family.log_priors(parameters).sum()
+    if np.isneginf(before):  # a start of prior density zero: whatever leaves it gains
+        return np.inf, 0.0
     for number in range(N_BATCHES):
         others = (memory.batches.sum(axis=0) - memory.batches[number]) / (N_BATCHES - 1)
         target = family.maximize(np.maximum(others, FLOOR * memory.resolution), parameters)
@@ -525,8 +533,8 @@ def _last_step(problem: Problem, memory: NoisyMemory, parameters: FloatArray) ->
     steps = [family.linear_step(batch, parameters, memory.statistics) for batch in memory.batches]
     ratios = memory.gains[1:] / np.maximum(memory.gains[:-1], np.finfo(float).tiny)
     rate_square = float(np.clip(np.median(ratios), 0.0, LARGEST_RATE)) if len(ratios) else 0.0
-    single = memory.resolution / np.maximum(family.column_totals(memory.statistics), np.finfo(float).tiny)
-    square = np.var(steps, axis=0, ddof=1) / N_BATCHES / (1 - rate_square) + np.minimum(single, 1.0) ** 2
+    single = _share_of_one_draw(problem, memory.resolution, memory.statistics)
+    square = np.var(steps, axis=0, ddof=1) / N_BATCHES / (1 - rate_square) + single**2
     metric = family.information(memory.statistics, parameters)
     square = np.where(metric > 0, square, 0.0)  # what is fixed, or zero for good, is known
     rate = float(np.sqrt(rate_square))

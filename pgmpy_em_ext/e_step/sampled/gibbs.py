@@ -191,10 +191,13 @@ class GibbsEStep(ComponentEStep):
         """Raise for rows that no chain can complete."""
         from pgmpy_em_ext.e_step.sampled.kernel import IMPOSSIBLE
 
-        if not moves[:, 2].any():
-            return
         network, evidence = plan.network, plan.evidence
         impossible = plan.tasks.row[moves[:, 2] == IMPOSSIBLE]
+        if plan.exact is None:  # a question about rows, whose likelihood then says it
+            moves = np.where(moves == IMPOSSIBLE, 0, moves) if len(impossible) else moves
+            impossible = impossible[:0]
+        if not moves[:, 2].any():
+            return
         if len(impossible):
             raise impossible_evidence(network, evidence, parameters, impossible)
         rows = plan.tasks.row[moves[:, 2] != 0]

@@ -352,16 +352,22 @@ def _sum_out(ws, s, card, power):  # type: ignore[no-untyped-def]
     values, cells = ws.values, ws.table
     total = 0.0
     for i in range(size):
-        column = 0.0
+        column, highest = 0.0, 1.0
+        if power > 1:  # relative to the largest entry, lest powers underflow
+            highest = 0.0
+            for x in range(card):
+                highest = max(highest, cells[at + x])
         for x in range(card):
-            entry = cells[at + x]
+            relative = cells[at + x] / highest if highest > 0.0 else 0.0
+            entry = relative
             for _ in range(1, power):
-                entry *= cells[at + x]
+                entry *= relative
             column += entry
         if power == 2:
             column = np.sqrt(column)
         elif power > 2:
             column = column ** (1.0 / power)
+        column *= highest
         values[message + i] = column
         total += column
         at += card

@@ -162,7 +162,7 @@ def _prepare_exact(
                 return exact.prepare(network, evidence), left
             return exact.prepare_part(network, filled, remaining_roles(net, roles, taken)), left
         except MemoryBudgetError:
-            if left.all():
+            if left.all() or np.isinf(limit):  # without a limit there is nothing to sample instead
                 raise
             limit = components.largest[~left].max() / 4
             logger.info("The exact part exceeds its memory budget: only tables of %d cells are compiled.", limit)
