@@ -111,6 +111,7 @@ class Parts(NamedTuple, Generic[Answer]):
 def _ask(
     fitted: Fitted,
     codes: IntArray,
+    numbers: IntArray,
     answerer: Callable[[], Callable[[slice, RowPass], Answer]],
     seed: int,
     *,
@@ -123,6 +124,10 @@ def _ask(
 
     Parameters
     ----------
+    codes : int ndarray of shape (n_rows, n_nodes)
+        The rows, -1 where missing.
+    numbers : int ndarray of shape (n_rows,)
+        Position of each in the user's table, for messages.
     answerer : callable
         Makes the function that answers a batch; it is called again where the first try fails.
     seed : int
@@ -149,7 +154,13 @@ def _ask(
     sampled = None
     if len(others):
         sampled = sample_rows(
-            fitted.network, fitted.parameters, codes[others], sampler, seed, likelihood_only=prune_barren
+            fitted.network,
+            fitted.parameters,
+            codes[others],
+            numbers[others],
+            sampler,
+            seed,
+            likelihood_only=prune_barren,
         )
     return Parts(exact, answers, others, sampled)
 
@@ -166,7 +177,7 @@ def log_likelihoods(fitted: Fitted, codes: IntArray) -> FloatArray:
     def answer(_: slice, rows: RowPass) -> FloatArray:
         return row_log_likelihood(rows, fitted.parameters)
 
-    parts = _ask(fitted, codes[first], lambda: answer, fitted.seed, prune_barren=True)
+    parts = _ask(fitted, codes[first], first, lambda: answer, fitted.seed, prune_barren=True)
     return parts.log_likelihoods(parts.answers)[inverse]
 
 
@@ -193,7 +204,7 @@ def posteriors(fitted: Fitted, codes: IntArray) -> dict[int, tuple[IntArray, Flo
     def answer(_: slice, rows: RowPass) -> tuple[FloatArray, dict[int, FloatArray]]:
         return row_log_likelihood(rows, fitted.parameters), row_posteriors(rows)
 
-    parts = _ask(fitted, distinct, lambda: answer, fitted.seed, prune_barren=False)
+    parts = _ask(fitted, distinct, first, lambda: answer, fitted.seed, prune_barren=False)
     check_possible(fitted.network, codes, parts.log_likelihoods([single for single, _ in parts.answers])[inverse])
     found: dict[int, tuple[IntArray, FloatArray]] = {}
     for node in np.flatnonzero((codes == MISSING).any(axis=0)).tolist():
@@ -226,7 +237,8 @@ def draws(fitted: Fitted, codes: IntArray, seed: int | None) -> IntArray:
 
         return answer
 
-    parts = _ask(fitted, codes, answerer, int(source.generate_state(1)[0]), prune_barren=False)
+    numbers = np.arange(len(codes))
+    parts = _ask(fitted, codes, numbers, answerer, int(source.generate_state(1)[0]), prune_barren=False)
     check_possible(fitted.network, codes, parts.log_likelihoods([single for single, _ in parts.answers]))
     completed = [rows for _, rows in parts.answers]
     return parts.join(completed, lambda rows: rows.completed, np.empty(codes.shape, dtype=np.int64))

@@ -63,7 +63,8 @@ def make_uniform(problem: Problem, network: Network, best: Best) -> tuple[EMStat
     A column can be without data because the start's zeros, not the data, keep every
     record away from it; uniform, it would open new ways to explain the data. Such a
     column keeps its entries. One more E-step tells. The likelihood stays what it was, since
-    no record reaches what is changed.
+    no record reaches what is changed. A column of a family that was sampled keeps them too: that
+    no draw has met it does not say that no record reaches it.
 
     Returns
     -------
@@ -79,6 +80,8 @@ def make_uniform(problem: Problem, network: Network, best: Best) -> tuple[EMStat
     rows = network.name_columns(np.flatnonzero(unknown))
     if len(best.history) == 1:  # no M-step was made: the start is returned as it is
         return state, rows
+    if state.statistics.noise is not None:
+        unknown &= ~np.logical_or.reduceat(state.statistics.noise.resolution > 0, network.column_starts)
     opened = np.where(unknown[network.column_of_cell], network.uniform, state.parameters)
     reached = unknown & ~family.without_data(init(problem, opened).statistics.counts)
     parameters = np.where((unknown & ~reached)[network.column_of_cell], network.uniform, state.parameters)

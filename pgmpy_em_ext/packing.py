@@ -99,6 +99,16 @@ def sorted_rows(columns: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
     return _ranked(pack_columns(columns))
 
 
+def hash_rows(table: IntArray) -> IntArray:
+    """Give every row of a table of integers a number of 64 bits that depends on nothing else.
+
+    Equal rows have equal numbers; others have different ones but for rare collisions, so that this is for
+    random numbers, not for finding equal rows.
+    """
+    hashes = pd.util.hash_pandas_object(pd.DataFrame(table.astype(np.int64)), index=False)
+    return hashes.to_numpy().view(np.int64)
+
+
 def take_rows(table: IntArray, rows: IntArray) -> IntArray:
     """Take rows of a table and store them column by column, which is how tables of codes are read."""
     return np.take(table.T, rows, axis=1).T

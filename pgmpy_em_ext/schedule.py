@@ -33,6 +33,10 @@ class Schedule(BaseObject):
         """Check the arguments, before any work."""
         check_number("precision", self.precision)
 
+    def nats(self, n_free: int, tol: float) -> float:
+        """Say how far from the maximum a run of so many free parameters may end, in nats."""
+        return max(tol, self.precision * n_free / 2)
+
     def step_size(self, n_steady: int) -> float:
         """Give the weight of the newest E-step; ``n_steady`` counts the steps since the drift has ended, from 1."""
         return 1.0
@@ -100,7 +104,7 @@ class Ascent(Schedule):
     """As many draws as it takes to be sure of every step.
 
     A step is made when the expected complete-data log-likelihood rises by more than ``z`` standard errors;
-    else a third more is drawn. The run ends when what it may still gain is surely small.
+    else twice as much is drawn, anew. The run ends when what it may still gain is surely small.
 
     Parameters
     ----------

@@ -145,7 +145,8 @@ class WeightedEM(DiscreteParameterEstimator):
         All E-steps of all runs, refused ones and looks beyond a run's end included.
     gap_ : float
         Estimated distance of ``objective_`` from the maximum nearby, in nats; infinite where
-        the runs were too short to tell. Where E-steps were sampled, what noise costs.
+        the runs were too short to tell. Where E-steps were sampled, what noise costs, and
+        what many draws at the end say is left; the former alone where time ran out.
     rate_ : float
         EM's estimated rate of convergence: what part of the distance a plain step leaves,
         0 to 1; a rough average over all parameters where E-steps were sampled.
@@ -172,7 +173,8 @@ class WeightedEM(DiscreteParameterEstimator):
         boundary there, often for want of data. Columns of less than one record are left out.
     unidentified_rows_ : list of CPDColumn
         Parent configurations that no record reaches. Their distribution is uniform, unless no
-        step was made, or the start's zeros alone keep the records away.
+        step was made, or the start's zeros alone keep the records away. Where E-steps were
+        sampled, also those that no draw has reached, which keep what they began with.
     reduction_ : ReductionSummary
         What was merged and what was ignored.
 
@@ -810,7 +812,7 @@ class WeightedEM(DiscreteParameterEstimator):
         engine, (sampler, _) = self._engine(), self._row_sampler()
         if sampler is None:
             return self._exact_engine().set_params(prune_barren=False)
-        sampler.set_params(n_samples=max(sampler.n_samples, ROW_DRAWS))
+        sampler.set_params(n_samples=max(sampler.n_samples or 1, ROW_DRAWS))
         engine = engine.set_params(sampled=sampler) if isinstance(engine, AutoEStep) else sampler
         return self._with_threads(engine.set_params(prune_barren=False), n_runs=1)
 

@@ -1,6 +1,7 @@
 """Sampled E-steps: components too large for exact inference, by chains or by weights, against the full joint."""
 
 import gzip
+import time
 import warnings
 from functools import cache
 from importlib.resources import files
@@ -25,8 +26,10 @@ from pgmpy_em_ext import (
     WeightedEM,
 )
 from pgmpy_em_ext.e_step.importance import summarize_weights
+from pgmpy_em_ext.em import Problem
 from pgmpy_em_ext.network import build_network
-from pgmpy_em_ext.prepare import read_parameters
+from pgmpy_em_ext.prepare import prepare, read_parameters
+from pgmpy_em_ext.stochastic.judge import judge, lift
 
 
 @cache
@@ -156,7 +159,7 @@ class TestKnownNetworks:
 def test_expectations_within_blocks_have_less_variance_than_states():
     """Rao-Blackwell: what is counted is the expectation given the cutset, not the state that was drawn."""
     case = holes("alarm", 150, 0.3)
-    engine, network = GibbsEStep(max_table_size=8), case.network
+    engine, network = GibbsEStep(1, max_table_size=8), case.network
     plan = engine.prepare(network, case.evidence)
     chains = engine.start_chains(plan, 1)
     expected, plain = [], []
@@ -355,6 +358,112 @@ class TestFits:
         assert np.isfinite(fit.history_).all()
 
 
+class TestFewRecords:
+    """Draws that weigh much bend the E-step: the average of noisy steps is then beside the maximum."""
+
+    @pytest.mark.parametrize("seed", [0, 1, 5])
+    def test_two_hidden_causes_and_a_hundred_records(self, seed):
+        rng = np.random.default_rng(seed)
+        causes = rng.integers(0, 2, (100, 2))
+        effect, base = rng.normal(0, 1.5, (6, 2)), rng.normal(0, 0.7, 6)
+        chance = 1 / (1 + np.exp(-(2 * causes - 1) @ effect.T - base))
+        data = pd.DataFrame((rng.random(chance.shape) < chance).astype(int), columns=[f"x{i}" for i in range(6)])
+        model = DiscreteBayesianNetwork([(f"H{c}", item) for c in range(2) for item in data], latents={"H0", "H1"})
+        fit = WeightedEM(e_step=GibbsEStep(max_table_size=2), seed=seed, n_init=1).fit(model, data)
+        assert fit.converged_
+        start = {cpd.variable: cpd for cpd in fit.parameters_}
+        exact = WeightedEM(e_step="exact", init_cpds=start, tol=1e-5).fit(model, data)
+        assert exact.history_[-1] - exact.history_[0] < 0.1
+
+    @pytest.mark.parametrize("schedule", ["saem", "fixed", "ascent"])
+    def test_one_free_table_under_two_hidden_causes(self, schedule):
+        """Forty records, everything known but P(Z): a short way from one draw's weight to a boundary."""
+        parents = {"B": "A", "X": "AB", "Z": "AB"}
+        network = build_network("ABXZ", parents, {name: [0, 1] for name in "ABXZ"}, latents="AB")
+        rng = np.random.default_rng(3)
+        parameters = random_parameters(network, rng, 0)
+        codes = sample_codes(network, parameters, 40, rng)
+        model = to_pgmpy(network, parameters, latents={"A", "B"})
+        data = to_frame(network, codes)[["X", "Z"]]
+        start = {cpd.variable: cpd for cpd in model.get_cpds()}
+        fixed = {name: start[name] for name in "ABX"}
+        settings = {"init_cpds": start, "fixed_cpds": fixed, "prior": "K2", "seed": 0}
+        exact = WeightedEM(e_step="exact", tol=1e-7, **settings).fit(model, data)
+        fit = WeightedEM(e_step=GibbsEStep(max_table_size=2, schedule=schedule), **settings).fit(model, data)
+        assert fit.converged_
+        right, found = (next(cpd for cpd in one.parameters_ if cpd.variable == "Z") for one in (exact, fit))
+        error = fit.mc_standard_error_.cpds["Z"].to_numpy()
+        assert (np.abs(found.get_values() - right.get_values()) < 4 * error + 1e-3).all()
+        assert not fit.mc_standard_error_.cpds["X"].to_numpy().any()
+
+    def test_draws_grow_with_the_records_that_a_row_stands_for(self):
+        case = holes("asia", 30, 0.5)
+        plan = GibbsEStep(max_table_size=4).prepare(case.network, case.evidence)
+        assert GibbsEStep(max_table_size=4).usual_draws(plan) == -(-2000 // plan.tasks.n_tasks)
+        heavy = ProblemCase(case.network, case.parameters, np.vstack([case.codes] * 1000), np.ones(30_000))
+        plan = GibbsEStep(max_table_size=4).prepare(heavy.network, heavy.evidence)
+        assert GibbsEStep(max_table_size=4).usual_draws(plan) == max(64, -(-2000 // plan.tasks.n_tasks))
+        assert GibbsEStep(7, max_table_size=4).usual_draws(plan) == 7
+
+    def test_what_no_draw_has_met_is_listed_and_keeps_its_entries(self):
+        """Hidden H and G are so rarely 1 that no draw is, for both: nothing says that this column is uniform."""
+        network = build_network("HGX", {"X": "HG"}, {name: [0, 1] for name in "HGX"}, latents="HG")
+        parameters = np.array([1 - 1e-9, 1e-9, 1 - 1e-9, 1e-9, 0.7, 0.3, 0.2, 0.8, 0.6, 0.4, 0.9, 0.1])
+        model = to_pgmpy(network, parameters, latents={"H", "G"})
+        data = to_frame(network, sample_codes(network, parameters, 50, np.random.default_rng(0)))[["X"]]
+        start = {cpd.variable: cpd for cpd in model.get_cpds()}
+        engine = GibbsEStep(5, max_table_size=1)
+        with pytest.warns(UserWarning, match="max_iter=3"):
+            fit = WeightedEM(e_step=engine, init_cpds=start, seed=0, max_iter=3).fit(model, data)
+        unmet = [column for column in fit.unidentified_rows_ if column.variable == "X"]
+        assert [column.parents for column in unmet] == [{"H": 1, "G": 1}]
+        table = fit.mc_standard_error_.cpds["X"]
+        assert not np.allclose(fit.parameters_[-1].get_values()[:, -1], 0.5)
+        assert np.isinf(table.to_numpy()).all()  # three steps
+
+
+class TestJudgement:
+    def problem(self):
+        case = holes("asia", 200, 0.4)
+        model, data = to_pgmpy(case.network, case.parameters), to_frame(case.network, case.codes)
+        exact = WeightedEM(e_step="exact", prior="K2", tol=1e-9, seed=0).fit(model, data)
+        prepared = prepare(WeightedEM(e_step=GibbsEStep(max_table_size=4), prior="K2"), model, data, None)
+        engine, plan = prepared.settings.engine.settle(prepared.network, prepared.evidence)
+        return Problem(engine, plan, prepared.family), exact._vector
+
+    def judge(self, problem, parameters, n_wanted=400):
+        chains = problem.engine.start_chains(problem.plan, 5)
+        nothing = np.zeros_like(parameters)
+        return judge(problem, parameters, nothing, chains, 1, n_wanted, None)
+
+    def test_nothing_is_left_at_the_maximum_and_something_elsewhere(self):
+        problem, best = self.problem()
+        found = self.judge(problem, best)
+        assert found.gain < 2 * found.error
+        assert found.left(0.5) < 0.1
+        assert not found.grows.any()
+        start = problem.family.maximize(np.ones_like(best), best)
+        elsewhere = self.judge(problem, start)
+        assert elsewhere.gain > 10
+        assert elsewhere.left(0.5) == 2 * elsewhere.gain
+
+    def test_an_entry_that_noise_has_driven_to_zero_is_seen_to_grow(self):
+        problem, best = self.problem()
+        sunk = best.copy()
+        of_smoke = problem.plan.network.block(sunk, list(problem.plan.network.names).index("smoke"))
+        of_smoke[...] = [1e-6, 1 - 1e-6]
+        found = self.judge(problem, sunk)
+        assert found.grows.any()
+        assert np.isinf(found.left(0.5))
+        lifted = problem.family.maximize(lift(problem, found.statistics.counts, found.grows), sunk)
+        assert (lifted[found.grows] > 0.04).all()
+
+    def test_no_judgement_when_time_is_up(self):
+        problem, best = self.problem()
+        chains = problem.engine.start_chains(problem.plan, 5)
+        assert judge(problem, best, np.zeros_like(best), chains, 1, 400, time.monotonic()) is None
+
+
 class TestZeros:
     @pytest.fixture(scope="class")
     @classmethod
@@ -395,6 +504,35 @@ class TestZeros:
             WeightedEM(e_step=engine, init_cpds=start, max_iter=1, tol=0).fit(
                 model, to_frame(parity.network, parity.codes)[[f"x{i}" for i in range(8)] + [f"h{i}" for i in range(8)]]
             )
+
+    @pytest.mark.parametrize("n_draws", [2, 5])
+    def test_the_likelihood_is_right_on_average_however_few_draws_lead_somewhere(self, n_draws):
+        """Seven parities of three hidden bits each: many draws end in contradictions."""
+        rng = np.random.default_rng(0)
+        hidden, seen = [f"h{i}" for i in range(8)], [f"x{i}" for i in range(7)]
+        parents = {name: [f"h{j}" for j in sorted(rng.choice(8, 3, replace=False))] for name in seen}
+        network = build_network(hidden + seen, parents, {name: [0, 1] for name in hidden + seen})
+        parameters = np.full(network.n_cells, 0.5)
+        for node in range(8, 15):
+            network.block(parameters, node)[...] = np.eye(2)[np.indices((2, 2, 2)).sum(axis=0) % 2]
+        case = ProblemCase(network, parameters, np.array([[-1] * 8 + [0] * 7]), np.ones(1))
+        plan = GibbsEStep(max_table_size=4).prepare(network, case.evidence)
+        engines = [GibbsEStep(max_table_size=4, seed=seed) for seed in range(1500)]
+        weights = np.exp([engine.weigh(plan, parameters, n_draws)[0] for engine in engines])
+        assert 0.3 < (weights == 0).mean() < 0.9
+        means = weights.mean(axis=1)
+        assert abs(means.mean() - np.exp(exact_statistics(case).log_likelihood)) < 4 * means.std() / np.sqrt(1500)
+
+    def test_a_chain_with_nowhere_to_go_is_not_stuck(self):
+        """What is observed leaves one completion: all proposals are the same."""
+        network = build_network("ABX", {"X": "AB"}, {name: [0, 1] for name in "ABX"})
+        both = np.zeros((2, 2, 2))
+        both[..., 0], both[1, 1] = 1, [0, 1]
+        parameters = np.concatenate([[0.5, 0.5, 0.5, 0.5], both.ravel()])
+        case = ProblemCase(network, parameters, np.array([[-1, -1, 1]]), np.ones(1))
+        found = sampled_statistics(case, GibbsEStep(n_samples=200, max_table_size=2))
+        np.testing.assert_allclose(found.counts[:4], [0, 1, 0, 1])
+        assert found.noise.n_stuck == 0
 
     def test_an_impossible_row_is_named(self, parity):
         codes = parity.codes.copy()
@@ -554,6 +692,51 @@ class TestQuestions:
         np.testing.assert_allclose(one.score_samples(complete), exact.score_samples(complete))
         assert np.isneginf(one.score_samples(odd)).all()
 
+    def test_an_answer_does_not_depend_on_the_rows_beside_it(self, both):
+        data, (_, sampled, _) = both
+        rows = [3, 17, 29]
+        np.testing.assert_allclose(
+            sampled.score_samples(data)[rows], sampled.score_samples(data.iloc[rows]), rtol=1e-12
+        )
+        whole, part = sampled.predict_proba(data), sampled.predict_proba(data.iloc[rows])
+        for name, table in part.items():
+            np.testing.assert_allclose(table, whole[name].loc[table.index], rtol=1e-12)
+
+    def test_messages_count_rows_in_the_users_table(self):
+        """A row that no draw completes, behind others that are equal or exact."""
+        n = 8
+        names = [f"h{i}" for i in range(n)] + [f"x{i}" for i in range(n)]
+        parents = {f"x{i}": [f"h{i}", f"h{(i + 1) % n}"] for i in range(n)}
+        network = build_network(names, parents, {name: [0, 1] for name in names})
+        parameters = np.full(network.n_cells, 0.5)
+        for node in range(n):
+            network.block(parameters, n + node)[...] = np.eye(2)[[[0, 1], [1, 0]]]
+        codes = np.full((4, 2 * n), -1)
+        codes[:, n:] = 0
+        codes[:2, :n] = 0  # complete
+        codes[3, -1] = 1  # an odd number of differences around a ring
+        sampled = WeightedEM.from_model(to_pgmpy(network, parameters), e_step=GibbsEStep(max_table_size=4), seed=0)
+        with pytest.raises((ImpossibleEvidenceError, DegenerateWeightsError), match=r"row 3 \(counting from 0\)"):
+            sampled.predict_proba(to_frame(network, codes))
+
+
+def test_variables_of_one_state_do_not_count_as_observed():
+    """Below the hidden variables nothing is observed but what cannot be otherwise: nothing is sampled."""
+    states = {"A": [0, 1], "B": [0, 1], "C": [0, 1], "One": ["only"], "X": [0, 1]}
+    network = build_network(list(states), {"C": "AB", "One": ["B", "C"], "X": []}, states)
+    evidence = ProblemCase(network, random_parameters(network, np.random.default_rng(0), 0), None, None)
+    codes = np.array([[-1, -1, -1, -1, 0], [-1, -1, -1, -1, 1]])
+    case = evidence._replace(codes=codes, weight=np.ones(2))
+    assert GibbsEStep(max_table_size=1).prepare(network, case.evidence).tasks.n_tasks == 0
+    assert GibbsEStep(max_table_size=1, prune_barren=False).prepare(network, case.evidence).tasks.n_tasks == 2
+
+
+def test_tables_have_to_fit_into_memory():
+    assert GibbsEStep(max_table_size=10**15).limit == 2**32 / 64
+    assert GibbsEStep(max_table_size=10**15, memory_budget=10**6).limit == 2**20
+    assert GibbsEStep(max_table_size=50).limit == 50
+    assert np.isinf(GibbsEStep(max_table_size=None).limit)
+
 
 class TestArguments:
     case = holes("asia", 30, 0.5)
@@ -561,7 +744,7 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("engine", "message"),
         [
-            (GibbsEStep(n_samples=0), "n_samples must be an integer >= 1. Got: 0."),
+            (GibbsEStep(n_samples=0), "n_samples must be an integer >= 1, or None. Got: 0."),
             (GibbsEStep(burn_in=-1), "burn_in must be an integer >= 0. Got: -1."),
             (GibbsEStep(thin=0), "thin must be an integer >= 1. Got: 0."),
             (GibbsEStep(max_table_size=0), "max_table_size must be an integer >= 1"),

@@ -44,6 +44,10 @@ class CPDFamily(Protocol):
         """Complete-data information of each parameter: half its sum with squared errors is what these cost, in nats."""
         ...
 
+    def cost_of_errors(self, counts: FloatArray, parameters: FloatArray, errors: FloatArray) -> float:
+        """Say what the parameters' standard errors cost with complete data, in nats."""
+        ...
+
     def column_totals(self, counts: FloatArray) -> FloatArray:
         """Give each parameter how many records it rests on, pseudo counts included."""
         ...

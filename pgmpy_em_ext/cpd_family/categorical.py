@@ -98,6 +98,17 @@ class Categorical:
         sums = sums[self.network.column_of_cell]
         return np.divide(sums, parameters, out=np.zeros_like(sums), where=parameters > NEGLIGIBLE)
 
+    def cost_of_errors(self, counts: FloatArray, parameters: FloatArray, errors: FloatArray) -> float:
+        """Sum up what is lost where each entry should be larger by its error e: S ((p + e) log (1 + e / p) - e).
+
+        S is the column's count. For small errors this is half of their squares times the information; beside an entry
+        that is nearly zero an error is never small, and its square would say too much.
+        """
+        sums = self.information(counts, parameters) * parameters
+        counted = np.flatnonzero((sums > 0) & (errors > 0))
+        p, e = parameters[counted], errors[counted]
+        return float(sums[counted] @ ((p + e) * np.log1p(e / p) - e))
+
     def column_totals(self, counts: FloatArray) -> FloatArray:
         """Give each entry what its column holds, pseudo counts included, in records."""
         return self.network.column_sums(counts + self.pseudo_counts)[self.network.column_of_cell]

@@ -68,6 +68,10 @@ class EStep(BaseObject):
         """Whether the statistics of this plan are free of sampling noise; by default what the tag says."""
         return bool(self.get_tag("exact"))
 
+    def usual_draws(self, plan: Any) -> int:
+        """Say how many draws of each row an E-step makes that is not told; for engines that are not exact."""
+        return int(getattr(self, "n_samples", 1))
+
     def start_chains(self, plan: Any, seed: int) -> Chains:
         """Make what a run of E-steps hands on from one to the next; for engines that are not exact.
 

@@ -24,6 +24,12 @@ MAX_LIKELIHOOD = 1024
 LIKELIHOOD_ERROR = 0.1
 """Standard error of a refined log-likelihood that is small enough, in nats: what restarts are told apart by."""
 
+LARGE_TABLE = 2**20
+"""Cells that a block's tables may have whatever the memory budget: a few megabytes in each thread."""
+
+BYTES_PER_CELL = 64
+"""What a cell of a block's largest table takes, with the smaller tables and the scratch beside it, about."""
+
 _COMMON = 2**32 - 1
 
 
@@ -54,7 +60,6 @@ class Drawn(NamedTuple):
 class ComponentEStep(EStep):
     """Base class of engines that sample components of missing variables, and leave the others to exact inference."""
 
-    n_samples: int
     max_table_size: int | None
     prune_barren: bool
     memory_budget: int
@@ -63,7 +68,6 @@ class ComponentEStep(EStep):
 
     def check(self) -> None:
         """Check the arguments that all of these engines have."""
-        check_integer("n_samples", self.n_samples, low=1)
         check_integer("seed", self.seed, low=0)
         check_integer("max_table_size", self.max_table_size, low=1, optional=True)
         check_n_jobs(self.n_jobs, optional=True)
@@ -78,8 +82,10 @@ class ComponentEStep(EStep):
 
     @property
     def limit(self) -> float:
-        """``max_table_size`` as a number."""
-        return np.inf if self.max_table_size is None else float(self.max_table_size)
+        """``max_table_size`` as a number, as far as there is memory for such tables."""
+        if self.max_table_size is None:
+            return np.inf
+        return float(min(self.max_table_size, max(LARGE_TABLE, self.memory_budget // BYTES_PER_CELL)))
 
     def exact_engine(self) -> ExactEStep:
         """Make the engine of the exact part."""
@@ -106,7 +112,7 @@ class ComponentEStep(EStep):
     ) -> tuple[ExpectedStatistics, Chains]:
         """Let the chains go on; see `EStep.draw_statistics`."""
         exact = self._exact_statistics(plan, parameters)
-        n_samples = n_samples or self.n_samples
+        n_samples = n_samples or self.usual_draws(plan)
         chains = chains._replace(step=chains.step + 1)
         if plan.tasks.n_tasks == 0:
             resolution: FloatArray = np.zeros(plan.network.n_cells)

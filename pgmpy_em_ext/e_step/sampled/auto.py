@@ -99,6 +99,10 @@ class AutoEStep(EStep):
         """Whether exact inference was chosen; see `EStep.is_exact`."""
         return plan.engine.is_exact(plan.plan)
 
+    def usual_draws(self, plan: Settled) -> int:
+        """Ask the chosen engine; see `EStep.usual_draws`."""
+        return plan.engine.usual_draws(plan.plan)
+
     def start_chains(self, plan: Settled, seed: int) -> Chains:
         """Let the chosen engine begin; see `EStep.start_chains`."""
         return plan.engine.start_chains(plan.plan, seed)

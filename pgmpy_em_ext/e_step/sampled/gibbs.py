@@ -21,7 +21,17 @@ ROW_DRAWS = 256
 """Draws at least for questions about single rows."""
 
 ENOUGH_MOVES = 20
-"""Joint moves after which a chain that has accepted none counts as stuck, where probabilities are zero."""
+"""Joint moves to other completions after which a chain that has accepted next to none counts as stuck, where
+probabilities are zero."""
+
+FEWEST_ACCEPTED = 0.01
+"""Part of its joint moves that a chain accepts which is not stuck."""
+
+MIN_DRAWS = 2000
+"""Draws of an E-step altogether, at least, where ``n_samples`` does not say: few records are sampled often."""
+
+MAX_PER_ROW = 64
+"""Draws of a distinct row, at most, for the records that it stands for, where ``n_samples`` does not say."""
 
 
 class GibbsEStep(ComponentEStep):
@@ -35,8 +45,9 @@ class GibbsEStep(ComponentEStep):
 
     Parameters
     ----------
-    n_samples : int, default 1
-        Draws of each component in an iteration; more for rows of more than the mean weight.
+    n_samples : int, optional
+        Draws of each component in an iteration; more for rows of more than the mean weight. By default
+        one for each record that a row stands for (64 at most), and 2,000 of all components together at least.
     burn_in : int, default 10
         Sweeps of a new chain that are not counted.
     thin : int, default 1
@@ -98,7 +109,7 @@ class GibbsEStep(ComponentEStep):
 
     def __init__(
         self,
-        n_samples: int = 1,
+        n_samples: int | None = None,
         burn_in: int = 10,
         thin: int = 1,
         max_table_size: int | None = 4096,
@@ -124,6 +135,7 @@ class GibbsEStep(ComponentEStep):
     def check(self) -> None:
         """Check the arguments, before any work."""
         super().check()
+        check_integer("n_samples", self.n_samples, low=1, optional=True)
         check_integer("burn_in", self.burn_in, low=0)
         check_integer("thin", self.thin, low=1)
         check_integer("n_likelihood", self.n_likelihood, low=2)
@@ -132,6 +144,13 @@ class GibbsEStep(ComponentEStep):
     def is_exact(self, plan: SampledPlan) -> bool:
         """Whether every component fits into one block; see `EStep.is_exact`."""
         return not plan.is_noisy.any()
+
+    def usual_draws(self, plan: SampledPlan) -> int:
+        """Draw as often as there are records, and often where there are few; see `EStep.usual_draws`."""
+        if self.n_samples is not None or self.is_exact(plan):
+            return self.n_samples or 1
+        records = min(float(plan.tasks.weight.mean()), MAX_PER_ROW)
+        return int(np.ceil(max(records, MIN_DRAWS / plan.tasks.n_tasks)))
 
     def start_chains(self, plan: SampledPlan, seed: int) -> Chains:
         """Begin with the rows as they are observed; see `EStep.start_chains`."""
@@ -168,7 +187,8 @@ class GibbsEStep(ComponentEStep):
 
         tasks, n_cells = plan.tasks, plan.network.n_cells
         n_batches = max(min(n_samples, MAX_BATCHES), 1)
-        amounts = SamplingPlan(self.burn_in, self.thin, n_batches, MAX_TRIES, self.limit)
+        burn_in = self.burn_in if n_samples else 0
+        amounts = SamplingPlan(burn_in, self.thin, n_batches, MAX_TRIES, self.limit)
         share = tasks.weight / tasks.weight.mean()
         n_draws = np.maximum(n_samples, np.rint(n_samples * share)).astype(np.int64)
         keys = np.array([draw_key(chains.seed, chains.step), common_key(self.seed)])
@@ -209,11 +229,11 @@ class GibbsEStep(ComponentEStep):
         )
 
     def _count_stuck(self, plan: SampledPlan, parameters: FloatArray, moves: IntArray) -> int:
-        """Count the chains whose blocks may not reach everything, and that no joint move has moved."""
+        """Count the chains whose blocks may not reach everything, and that joint moves hardly move."""
         has_zero = np.logical_or.reduceat(parameters == 0, plan.network.offsets[:-1])
         tasks = plan.tasks
         apart = np.logical_or.reduceat(has_zero[tasks.family], tasks.family_first[:-1])
-        return int((apart & (moves[:, 0] >= ENOUGH_MOVES) & (moves[:, 1] == 0)).sum())
+        return int((apart & (moves[:, 0] >= ENOUGH_MOVES) & (moves[:, 1] < FEWEST_ACCEPTED * moves[:, 0])).sum())
 
     def ask(self, plan: SampledPlan, parameters: FloatArray, seed: int, *, likelihood_only: bool) -> "Asked":
         """Run new chains for questions about rows.
@@ -234,7 +254,7 @@ class GibbsEStep(ComponentEStep):
         chains = self.start_chains(plan, seed)
         if plan.tasks.n_tasks == 0:
             return Asked(np.zeros(0), chains.states, marginals, places)
-        n_samples = 0 if likelihood_only else max(self.n_samples, ROW_DRAWS)
+        n_samples = 0 if likelihood_only else max(self.n_samples or 1, ROW_DRAWS)
         n_likelihood = max(self.n_likelihood, ROW_DRAWS)
         found = self._run(plan, parameters, chains, n_samples, n_likelihood, marginals)
         return Asked(summarize_weights(found.log_weights).log_likelihood, found.states, marginals, places)

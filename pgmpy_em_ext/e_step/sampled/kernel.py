@@ -98,6 +98,17 @@ def choose_state(weights, low, high, rng):  # type: ignore[no-untyped-def]
     return chosen - low
 
 
+@compiled
+def sort_by(nodes, place):  # type: ignore[no-untyped-def]
+    """Sort nodes by their place, in place; few are far from it."""
+    for k in range(1, len(nodes)):
+        node, at = nodes[k], k
+        while at > 0 and place[nodes[at - 1]] > place[node]:
+            nodes[at] = nodes[at - 1]
+            at -= 1
+        nodes[at] = node
+
+
 class Workspace(NamedTuple):
     """Scratch for the elimination of one row's variables.
 
@@ -627,18 +638,25 @@ def _find_start(tasks, c, states, scratch, n_tries, rng, ws):  # type: ignore[no
 
 @compiled
 def _weigh(tasks, c, scratch, log_scale, n_tries, log_weights, rng, ws):  # type: ignore[no-untyped-def]
-    """Draw for the likelihood; where all draws lead nowhere, go on until one does not."""
-    low, high, n, found = tasks.node_first[c], tasks.node_first[c + 1], len(log_weights), False
-    for d in range(n):
-        log_weights[d] = log_scale + draw(scratch, tasks.node, low, high, False, rng, ws)
-        found = found or log_weights[d] > -np.inf
-    attempt = n
-    while not found and log_scale > -np.inf and attempt < n_tries:
-        attempt += 1
+    """Draw for the likelihood; where fewer than two draws lead somewhere, go on until two do.
+
+    The mean of their weights, over the number of draws but one that it took, is then right on average (Girshick,
+    Mosteller & Savage 1946, Ann. Math. Stat. 17); the mean over all draws would be too large, since it is
+    only taken where those before were too few.
+    """
+    low, high, n, n_found, mean = tasks.node_first[c], tasks.node_first[c + 1], len(log_weights), 0, -np.inf
+    attempt = 0
+    while attempt < n or (n_found < 2 and log_scale > -np.inf and attempt < n_tries):
         weight = draw(scratch, tasks.node, low, high, False, rng, ws)
-        if weight > -np.inf:  # the mean over all attempts, written as one over n
-            log_weights[0] = log_scale + weight + np.log(n / attempt)
-            found = True
+        if attempt < n:
+            log_weights[attempt] = log_scale + weight
+        attempt += 1
+        if weight > -np.inf:
+            n_found += 1
+            mean = weight if n_found == 1 else max(mean, weight) + np.log1p(np.exp(-abs(mean - weight))) - np.log(2.0)
+    if attempt > n and n_found > 0:
+        log_weights[:] = -np.inf
+        log_weights[0] = log_scale + mean + np.log(n / (attempt - 1))  # written as a mean over n
 
 
 @compiled
@@ -679,7 +697,7 @@ def run_chains(  # type: ignore[no-untyped-def]
     log_weights : float64 ndarray of shape (n_tasks, n_likelihood)
         Natural logs of the importance weights of independent draws.
     moves : int64 ndarray of shape (n_tasks, 3)
-        Joint moves proposed and accepted, and what has kept the chain from running.
+        Joint moves to other completions that were proposed and accepted, and what has kept the chain from running.
     marginals : float64 ndarray
         Posteriors of single variables, added up over draws; empty where they are not wanted.
     marginal_at : int64 ndarray of shape (n_chains, n_nodes)
@@ -729,8 +747,11 @@ def run_chains(  # type: ignore[no-untyped-def]
         for sweep in range(0 if is_exact else n_burn + n_draws[c] * plan.thin):
             current = draw(row, tasks.node, first, last, True, rng, whole)
             proposed = draw(scratch, tasks.node, first, last, False, rng, whole)
-            moves[c, 0] += 1
-            if np.log(uniform(rng)) < proposed - current:
+            is_other = False
+            for k in range(first, last):
+                is_other = is_other or row[tasks.node[k]] != scratch[tasks.node[k]]
+            moves[c, 0] += 1 if is_other else 0
+            if np.log(uniform(rng)) < proposed - current and is_other:
                 moves[c, 1] += 1
                 for k in range(first, last):
                     row[tasks.node[k]] = scratch[tasks.node[k]]
@@ -814,12 +835,7 @@ def weigh_draws(net, tasks, low, high, place, parameters, codes, key, n_draws, n
         for v in range(len(row)):
             row[v] = codes[chain, v]
         nodes = tasks.node[tasks.node_first[c] : tasks.node_first[c + 1]].copy()
-        for k in range(1, len(nodes)):
-            node, at = nodes[k], k
-            while at > 0 and place[nodes[at - 1]] > place[node]:
-                nodes[at] = nodes[at - 1]
-                at -= 1
-            nodes[at] = node
+        sort_by(nodes, place)
         families = tasks.family[tasks.family_first[c] : tasks.family_first[c + 1]]
         own = mix(key, tasks.number[c])
         highest = -np.inf

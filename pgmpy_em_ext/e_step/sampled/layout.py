@@ -1,4 +1,4 @@
-"""A network as flat arrays, which compiled loops read."""
+"""A network and its rows as compiled loops read them."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext.e_step.exact.compile import Roles, find_roles
+from pgmpy_em_ext.e_step.exact.order import rank_orders
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.types import IntArray
 
@@ -59,3 +61,46 @@ def flat_arrays(network: Network, order: Sequence[int]) -> NetworkArrays:
         touching,
         np.array(order, dtype=np.int64),
     )
+
+
+class RowLayout(NamedTuple):
+    """Rows, and what is to be inferred in each.
+
+    Attributes
+    ----------
+    net : NetworkArrays
+        The network, with an elimination order for these rows.
+    roles : Roles
+        What each row's variables are.
+    codes : int ndarray of shape (n_rows, n_nodes)
+        The rows, -1 where missing; variables of one state are filled in, since nothing is to be inferred.
+    """
+
+    net: NetworkArrays
+    roles: Roles
+    codes: IntArray
+
+
+def lay_out_rows(
+    network: Network, codes: IntArray, *, prune_barren: bool, order: Sequence[int] | None = None
+) -> RowLayout:
+    """Tell what is to be inferred in each row, and in which order.
+
+    Parameters
+    ----------
+    network : Network
+        Structure and layout.
+    codes : int ndarray of shape (n_rows, n_nodes)
+        Rows, -1 where missing.
+    prune_barren : bool
+        Whether barren variables drop out. A variable of one state does not count as observed here.
+    order : sequence of int, optional
+        The elimination order; by default the one that these rows take least work with.
+    """
+    alive, dead = find_roles(network, codes, prune_barren=prune_barren)
+    codes = codes.copy(order="K")
+    for node in np.flatnonzero(np.array(network.cardinalities) == 1).tolist():
+        alive[:, node], codes[:, node] = False, 0
+    if order is None:
+        order = rank_orders(network, alive, dead)[0] if alive.any() else range(network.n_nodes)
+    return RowLayout(flat_arrays(network, order), Roles(alive, dead), codes)

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from pgmpy_em_ext.checks import check_integer
 from pgmpy_em_ext.e_step.importance import MIN_EFFECTIVE, WeightSummary, summarize_weights
 from pgmpy_em_ext.e_step.impossible import degenerate_weights
 from pgmpy_em_ext.e_step.sampled._base import MAX_BATCHES, ComponentEStep, Drawn, common_key, draw_key
@@ -85,6 +86,7 @@ class LikelihoodWeightingEStep(ComponentEStep):
     def check(self) -> None:
         """Check the arguments, before any work."""
         super().check()
+        check_integer("n_samples", self.n_samples, low=1)
         if self.n_samples < MIN_EFFECTIVE:
             raise ValueError(f"n_samples must be at least 2, since weights are compared. Got: {self.n_samples}.")
         read_schedule(self.schedule)
@@ -99,7 +101,7 @@ class LikelihoodWeightingEStep(ComponentEStep):
         n_batches, key = min(n_samples, MAX_BATCHES), draw_key(chains.seed, chains.step)
         log_weights, counts = self._weigh_draws(plan, parameters, key, n_samples, n_batches)
         weights = self._check_weights(plan, log_weights)
-        resolution = float(plan.tasks.weight.max()) / n_samples
+        resolution = float((plan.tasks.weight / weights.effective_sample_size).max())
         return Drawn(counts.reshape(n_batches, -1), weights, chains.states, resolution)
 
     def weigh(self, plan: SampledPlan, parameters: FloatArray, n_draws: int) -> FloatArray:

@@ -1,26 +1,26 @@
 """What the sampled engines prepare: the exact part of the rows, and the rest laid out for the kernels."""
 
 import logging
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from pgmpy_em_ext.e_step.exact import ExactEStep
-from pgmpy_em_ext.e_step.exact.compile import Roles, find_roles
+from pgmpy_em_ext.e_step.exact.compile import Roles
 from pgmpy_em_ext.e_step.exact.engine import ExactPlan
-from pgmpy_em_ext.e_step.exact.order import rank_orders
-from pgmpy_em_ext.e_step.sampled.layout import NetworkArrays, flat_arrays
+from pgmpy_em_ext.e_step.sampled.layout import NetworkArrays, lay_out_rows
 from pgmpy_em_ext.e_step.sampled.tasks import (
     Components,
     Tasks,
     find_components,
     make_tasks,
     remaining_roles,
-    without_single_states,
 )
 from pgmpy_em_ext.exceptions import MemoryBudgetError
 from pgmpy_em_ext.network import Network
+from pgmpy_em_ext.packing import hash_rows
 from pgmpy_em_ext.types import BoolArray, Evidence, FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
@@ -75,17 +75,27 @@ def make_sampled_plan(network: Network, evidence: Evidence, exact: ExactEStep, l
     limit : float
         Cells of a table at most.
     """
-    roles = find_roles(network, evidence.codes, prune_barren=exact.prune_barren)
-    net = flat_arrays(network, rank_orders(network, *roles)[0])
-    filled = evidence._replace(codes=without_single_states(net, evidence.codes))
-    roles = find_roles(network, filled.codes, prune_barren=exact.prune_barren)
+    net, roles, codes = lay_out_rows(network, evidence.codes, prune_barren=exact.prune_barren)
+    filled = evidence._replace(codes=codes)
     components = find_components(net, roles)
     exact_plan, left = _prepare_exact(network, evidence, filled, exact, net, roles, components, limit)
     return _lay_out(network, filled, net, exact_plan, roles, components, left, limit)
 
 
-def lay_out_all(network: Network, codes: IntArray, *, prune_barren: bool, limit: float) -> SampledPlan:
+def lay_out_all(
+    network: Network,
+    codes: IntArray,
+    numbers: IntArray,
+    copies: IntArray,
+    order: Sequence[int],
+    *,
+    prune_barren: bool,
+    limit: float,
+) -> SampledPlan:
     """Leave nothing to exact inference: every component of every row is a task, for questions about rows.
+
+    A row's random numbers come from its own codes, and the elimination order is given, so that no answer depends on
+    the rows beside it.
 
     Parameters
     ----------
@@ -93,18 +103,25 @@ def lay_out_all(network: Network, codes: IntArray, *, prune_barren: bool, limit:
         Structure and layout.
     codes : int ndarray of shape (n_rows, n_nodes)
         Rows, -1 where missing.
+    numbers : int ndarray of shape (n_rows,)
+        Position of each in the user's table, for messages.
+    copies : int ndarray of shape (n_rows,)
+        How many equal rows came before: what tells the draws of equal rows apart.
+    order : sequence of int
+        The elimination order.
     prune_barren : bool
         Whether barren variables drop out.
     limit : float
         Cells of a table at most.
     """
-    roles = find_roles(network, codes, prune_barren=prune_barren)
-    net = flat_arrays(network, rank_orders(network, *roles)[0])
-    filled = Evidence(without_single_states(net, codes), np.ones(len(codes)), np.arange(len(codes)))
-    roles = find_roles(network, filled.codes, prune_barren=prune_barren)
+    net, roles, codes = lay_out_rows(network, codes, prune_barren=prune_barren, order=order)
+    rows = Evidence(codes, np.ones(len(codes)), numbers)
     components = find_components(net, roles)
     everything = np.ones(len(components.row), dtype=bool)
-    return _lay_out(network, filled, net, None, roles, components, everything, limit)
+    plan = _lay_out(network, rows, net, None, roles, components, everything, limit)
+    first = plan.tasks.node[plan.tasks.node_first[:-1]]
+    own = hash_rows(np.column_stack([codes[plan.tasks.row], first, copies[plan.tasks.row]]))
+    return plan._replace(tasks=plan.tasks._replace(number=own))
 
 
 def _lay_out(

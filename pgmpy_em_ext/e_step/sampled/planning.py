@@ -12,7 +12,7 @@ Jensen, Kong & Kjaerulff (1995), Int. J. Human-Computer Studies 42 (blocking Gib
 
 import numpy as np
 
-from pgmpy_em_ext.e_step.sampled.kernel import compiled, entry_point
+from pgmpy_em_ext.e_step.sampled.kernel import compiled, entry_point, sort_by
 
 
 @compiled
@@ -162,17 +162,6 @@ def _choose_block(net, nodes, families, covered, in_block, rank, limit):  # type
     return largest, total
 
 
-@compiled
-def _sort_by(nodes, place):  # type: ignore[no-untyped-def]
-    """Sort nodes by their place, in place; few are far from it."""
-    for k in range(1, len(nodes)):
-        node, at = nodes[k], k
-        while at > 0 and place[nodes[at - 1]] > place[node]:
-            nodes[at] = nodes[at - 1]
-            at -= 1
-        nodes[at] = node
-
-
 @entry_point
 def measure_rows(net, alive, absent):  # type: ignore[no-untyped-def]
     """Predict what exact elimination of each component of each row takes.
@@ -211,7 +200,7 @@ def measure_rows(net, alive, absent):  # type: ignore[no-untyped-def]
                 continue
             count = _find_component(net, start, alive[r], absent[r], visited, stack)
             nodes = stack[:count].copy()
-            _sort_by(nodes, place)
+            sort_by(nodes, place)
             for p in range(count):
                 rank[nodes[p]] = p
                 in_block[nodes[p]] = True

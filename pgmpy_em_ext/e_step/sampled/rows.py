@@ -4,14 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pgmpy_em_ext.e_step.exact.compile import Roles, find_roles
-from pgmpy_em_ext.e_step.exact.order import rank_orders
+from pgmpy_em_ext.e_step.exact.order import RULES, greedy_order
 from pgmpy_em_ext.e_step.sampled.gibbs import GibbsEStep
-from pgmpy_em_ext.e_step.sampled.layout import NetworkArrays, flat_arrays
-from pgmpy_em_ext.e_step.sampled.plan import SampledPlan, lay_out_all
+from pgmpy_em_ext.e_step.sampled.layout import lay_out_rows
+from pgmpy_em_ext.e_step.sampled.plan import lay_out_all
 from pgmpy_em_ext.e_step.sampled.tasks import find_components
 from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.packing import weighted_bincount
+from pgmpy_em_ext.packing import distinct_rows, weighted_bincount
 from pgmpy_em_ext.types import MISSING, BoolArray, FloatArray, IntArray
 
 BYTES_PER_CELL = 64
@@ -54,21 +53,22 @@ def rows_to_sample(
     memory_budget : float
         Bytes for one row at most.
     """
-    roles = find_roles(network, codes, prune_barren=prune_barren)
-    if not roles.alive.any():
-        return np.zeros(len(codes), dtype=bool)
-    components = find_components(_arrays(network, roles), roles)
+    net, roles, _ = lay_out_rows(network, codes, prune_barren=prune_barren, order=row_order(network))
+    components = find_components(net, roles)
     total = np.bincount(components.row, components.total, len(codes))
     large = np.bincount(components.row, components.largest > limit, len(codes)) > 0
     return large | (total * BYTES_PER_CELL > memory_budget)
 
 
-def _arrays(network: Network, roles: Roles) -> NetworkArrays:
-    return flat_arrays(network, rank_orders(network, *roles)[0])
-
-
 def sample_rows(
-    network: Network, parameters: FloatArray, codes: IntArray, engine: GibbsEStep, seed: int, *, likelihood_only: bool
+    network: Network,
+    parameters: FloatArray,
+    codes: IntArray,
+    numbers: IntArray,
+    engine: GibbsEStep,
+    seed: int,
+    *,
+    likelihood_only: bool,
 ) -> SampledRows:
     """Answer all questions about some rows by chains of their own.
 
@@ -80,6 +80,8 @@ def sample_rows(
         CPD entries.
     codes : int ndarray of shape (n_rows, n_nodes)
         Rows, -1 where missing.
+    numbers : int ndarray of shape (n_rows,)
+        Position of each in the user's table, for messages.
     engine : GibbsEStep
         How much is drawn.
     seed : int
@@ -87,7 +89,8 @@ def sample_rows(
     likelihood_only : bool
         Whether posteriors and draws are not wanted, so that barren variables can drop out.
     """
-    plan: SampledPlan = lay_out_all(network, codes, prune_barren=likelihood_only, limit=engine.limit)
+    order, copies = row_order(network), count_copies(codes)
+    plan = lay_out_all(network, codes, numbers, copies, order, prune_barren=likelihood_only, limit=engine.limit)
     found = engine.ask(plan, parameters, seed, likelihood_only=likelihood_only)
     log_likelihood = weighted_bincount(plan.tasks.row, found.log_likelihood, len(codes))
     with np.errstate(divide="ignore"):
@@ -113,3 +116,18 @@ def sample_rows(
             posterior = np.divide(posterior, total, out=np.zeros_like(posterior), where=total > 0)
         posteriors[node] = posterior
     return SampledRows(log_likelihood, completed, posteriors)
+
+
+def row_order(network: Network) -> tuple[int, ...]:
+    """Choose an elimination order that is good for many missing variables, whatever the rows are."""
+    return greedy_order(network, RULES[0])
+
+
+def count_copies(codes: IntArray) -> IntArray:
+    """Count the equal rows that come before each row."""
+    _, group = distinct_rows(list(codes.T))
+    order = np.argsort(group, kind="stable")
+    begins = np.searchsorted(group[order], group[order])
+    copies = np.empty(len(codes), dtype=np.int64)
+    copies[order] = np.arange(len(codes)) - begins
+    return copies

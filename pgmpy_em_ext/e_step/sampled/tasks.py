@@ -97,14 +97,6 @@ class Tasks(NamedTuple):
         return np.unique(self.row)
 
 
-def without_single_states(net: NetworkArrays, codes: IntArray) -> IntArray:
-    """Fill in the variables that have one state only: there is nothing to infer."""
-    codes = codes.copy(order="K")
-    for node in np.flatnonzero(net.card == 1).tolist():
-        codes[:, node] = 0
-    return codes
-
-
 def find_components(net: NetworkArrays, roles: Roles) -> Components:
     """Find what families join in each row, and predict what exact elimination of it takes.
 

@@ -1,0 +1,146 @@
+"""What is still to be gained from where a run stands, by many draws at one point."""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from pgmpy_em_ext.em import Problem
+from pgmpy_em_ext.stochastic.draws import N_BATCHES, draw, keep_alive
+from pgmpy_em_ext.types import BoolArray, Chains, ExpectedStatistics, FloatArray
+
+CALL_DRAWS = 200
+"""Draws of one E-step that judges, at most, if the run draws no more: memory may grow with it."""
+
+
+SMALL = 0.01
+"""Entries below this may have been driven to zero by noise: it moves them by factors, and a mean of factors above one
+does not keep their product from vanishing."""
+
+GROWS = 3.0
+"""Standard errors beyond which an entry surely grows."""
+
+LIFT = 0.05
+"""What such an entry is set to; it falls again if it should."""
+
+
+class Judgement(NamedTuple):
+    """What many draws at one point say.
+
+    Attributes
+    ----------
+    statistics : ExpectedStatistics
+        Of all draws together; its log-likelihood is that of the last E-step.
+    gain : float
+        What an EM step gains in the expected complete-data objective, in nats; what it costs that the
+        step itself is noisy is taken off.
+    error : float
+        Its standard error.
+    grows : bool ndarray of shape (n_cells,)
+        Entries near zero that EM would surely let grow, step by step: the gain of one step says nothing of them.
+    chains : Chains
+        Where the run's draws stand now.
+    n_e_steps : int
+        E-steps that were made.
+    """
+
+    statistics: ExpectedStatistics
+    gain: float
+    error: float
+    grows: BoolArray
+    chains: Chains
+    n_e_steps: int
+
+    def left(self, rate: float) -> float:
+        """Say how far it is to the maximum, in nats; infinite where that is not known."""
+        return np.inf if self.grows.any() else left_to_gain(self.gain, rate)
+
+
+def judge(
+    problem: Problem,
+    parameters: FloatArray,
+    resolution: FloatArray,
+    chains: Chains,
+    n_drawn: int,
+    n_wanted: float,
+    deadline: float | None,
+) -> Judgement | None:
+    """Draw many times at one point, and see what a step from there gains.
+
+    Parameters
+    ----------
+    problem : Problem
+        Engine and M-step.
+    parameters : float ndarray of shape (n_cells,)
+        The point.
+    resolution : float ndarray of shape (n_cells,)
+        What a draw weighed in the run's E-steps: counts that they have kept alive are kept here too.
+    chains : Chains
+        Where the run's draws stand.
+    n_drawn : int
+        Draws of an E-step of the run.
+    n_wanted : float
+        Draws altogether.
+    deadline : float, optional
+        On the monotonic clock.
+
+    Returns
+    -------
+    Judgement or None
+        None where time has run out.
+    """
+    per_batch = max(n_wanted / N_BATCHES, 1)
+    n_samples = max(n_drawn, min(int(np.ceil(per_batch)), CALL_DRAWS))
+    n_calls = int(np.ceil(per_batch / n_samples))
+    batches = np.zeros((N_BATCHES, len(parameters)))
+    for number in range(N_BATCHES * n_calls):
+        if deadline is not None and time.monotonic() >= deadline:
+            return None
+        statistics, chains = draw(problem, parameters, chains, n_samples)
+        batches[number // n_calls] += statistics.counts / n_calls
+    gain, error = step_gain(problem, batches, resolution, parameters)
+    grows = find_growing(problem, batches, parameters)
+    statistics = statistics._replace(counts=batches.mean(axis=0))
+    return Judgement(statistics, gain, error, grows, chains, N_BATCHES * n_calls)
+
+
+def left_to_gain(gain: float, rate: float) -> float:
+    """Say how far it is to the maximum, in nats: the step is the first of a geometric sequence."""
+    return max(gain, 0.0) / (1 - rate)
+
+
+def step_gain(
+    problem: Problem, batches: FloatArray, resolution: FloatArray, parameters: FloatArray
+) -> tuple[float, float]:
+    """Compute what a step gains in expected complete-data log-likelihood plus log prior, and its standard error.
+
+    Each batch of draws judges the step that the others make: judged by the draws that it was made
+    from, a step always gains, the more the more parameters there are.
+    """
+    family, gains = problem.family, np.empty(len(batches))
+    before = family.log_priors(parameters).sum()
+    if np.isneginf(before):  # a start of prior density zero: whatever leaves it gains
+        return np.inf, 0.0
+    for number, batch in enumerate(batches):
+        others = (batches.sum(axis=0) - batch) / (len(batches) - 1)
+        target = family.maximize(keep_alive(problem, others, resolution, parameters), parameters)
+        moved = (target > 0) & (parameters > 0)
+        ratio = np.log(np.where(moved, target, 1.0) / np.where(moved, parameters, 1.0))
+        with np.errstate(invalid="ignore"):
+            prior = family.log_priors(target).sum() - before
+        gains[number] = batch @ ratio + (prior if np.isfinite(prior) else 0.0)
+    return float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))
+
+
+def find_growing(problem: Problem, batches: FloatArray, parameters: FloatArray) -> BoolArray:
+    """Mark the entries near zero that EM would surely let grow: with p its value, those whose targets exceed p."""
+    family = problem.family
+    small = (parameters > 0) & (parameters < SMALL)
+    steps = np.array([family.linear_step(batch, parameters, batches.mean(axis=0)) for batch in batches])
+    excess = steps.mean(axis=0) - parameters
+    return small & (excess > GROWS * steps.std(axis=0, ddof=1) / np.sqrt(len(steps))) & (excess > SMALL * parameters)
+
+
+def lift(problem: Problem, statistics: FloatArray, grows: BoolArray) -> FloatArray:
+    """Raise the counts of entries that grow, as if they had done so already."""
+    return np.where(grows, np.maximum(statistics, LIFT * problem.family.column_totals(statistics)), statistics)
