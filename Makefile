@@ -17,7 +17,7 @@ demo: $(STAMP)
 	$(BIN)/pgmpy-em demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not campaign"
+	$(BIN)/python -m pytest -m "not campaign" -n auto --dist loadscope
 
 # Everything, with twenty times as many random cases: some minutes.
 campaign: $(STAMP)

@@ -25,16 +25,14 @@ def advance_surely(
     What was drawn before is not used again: a step that is tested anew is tested by new draws.
     """
     memory: NoisyMemory = progress.memory
-    gain, error = step_gain(problem, memory.batches, memory.resolution, state.parameters)
-    loss = _loss(problem, memory, state.parameters, gain + schedule.z * error)
     precision = schedule.nats(problem.family.n_free, rule.tol)
-    is_done = loss <= precision
+    gain, error = step_gain(problem, memory.batches, memory.resolution, state.parameters)
+    grows, growth = find_growing(problem, memory.batches, state.parameters)
+    loss = _loss(problem, memory, state.parameters, gain + schedule.z * error)
+    is_done = loss <= precision and growth <= precision
     parameters, n_drawn, gains = state.parameters, memory.n_drawn, memory.gains
-    wanted = memory.statistics
-    if is_done:
-        grows = find_growing(problem, memory.batches, parameters)
-        is_done, wanted = not grows.any(), lift(problem, wanted, grows)
     if gain > schedule.z * error or loss <= precision or n_drawn >= MAX_DRAWS:
+        wanted = lift(problem, memory.statistics, grows) if loss <= precision and not is_done else memory.statistics
         parameters = problem.family.maximize(wanted, parameters)
         gains = np.append(gains, gain)[-4:] if np.isfinite(gain) else gains
     else:
@@ -46,7 +44,7 @@ def advance_surely(
         resolution=resolution(statistics),
         batches=read_batches(statistics),
         gains=gains,
-        loss=loss,
+        loss=loss + growth,
         is_done=is_done,
     )
     state = EMState(parameters, statistics, problem.family.log_priors(parameters))

@@ -84,7 +84,7 @@ def _look_at_average(
     if judged is None:
         return progress._replace(memory=memory)
     memory = memory.follow(judged.chains)._replace(loss=found.loss + judged.left(found.rate))
-    if judged.gain - judged.error <= precision * (1 - found.rate) and not judged.grows.any():
+    if judged.gain - judged.error <= precision * (1 - found.rate) and judged.growth <= precision:
         memory = memory._replace(is_done=True)
     else:
         memory = forget_means(memory)._replace(

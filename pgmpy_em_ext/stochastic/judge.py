@@ -4,6 +4,7 @@ import time
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from pgmpy_em_ext.em import Problem
 from pgmpy_em_ext.stochastic.draws import N_BATCHES, draw, keep_alive
@@ -17,8 +18,8 @@ SMALL = 0.01
 """Entries below this may have been driven to zero by noise: it moves them by factors, and a mean of factors above one
 does not keep their product from vanishing."""
 
-GROWS = 3.0
-"""Standard errors beyond which an entry surely grows."""
+CHANCE = 0.05
+"""Probability with which any entry at all is said to grow that does not."""
 
 LIFT = 0.05
 """What such an entry is set to; it falls again if it should."""
@@ -38,6 +39,8 @@ class Judgement(NamedTuple):
         Its standard error.
     grows : bool ndarray of shape (n_cells,)
         Entries near zero that EM would surely let grow, step by step: the gain of one step says nothing of them.
+    growth : float
+        What it would gain to lift these, to first order, in nats.
     chains : Chains
         Where the run's draws stand now.
     n_e_steps : int
@@ -48,12 +51,13 @@ class Judgement(NamedTuple):
     gain: float
     error: float
     grows: BoolArray
+    growth: float
     chains: Chains
     n_e_steps: int
 
     def left(self, rate: float) -> float:
-        """Say how far it is to the maximum, in nats; infinite where that is not known."""
-        return np.inf if self.grows.any() else left_to_gain(self.gain, rate)
+        """Say how far it is to the maximum, in nats."""
+        return left_to_gain(self.gain, rate) + self.growth
 
 
 def judge(
@@ -99,9 +103,9 @@ def judge(
         statistics, chains = draw(problem, parameters, chains, n_samples)
         batches[number // n_calls] += statistics.counts / n_calls
     gain, error = step_gain(problem, batches, resolution, parameters)
-    grows = find_growing(problem, batches, parameters)
+    grows, growth = find_growing(problem, batches, parameters)
     statistics = statistics._replace(counts=batches.mean(axis=0))
-    return Judgement(statistics, gain, error, grows, chains, N_BATCHES * n_calls)
+    return Judgement(statistics, gain, error, grows, growth, chains, N_BATCHES * n_calls)
 
 
 def left_to_gain(gain: float, rate: float) -> float:
@@ -132,13 +136,27 @@ def step_gain(
     return float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))
 
 
-def find_growing(problem: Problem, batches: FloatArray, parameters: FloatArray) -> BoolArray:
-    """Mark the entries near zero that EM would surely let grow: with p its value, those whose targets exceed p."""
-    family = problem.family
+def find_growing(problem: Problem, batches: FloatArray, parameters: FloatArray) -> tuple[BoolArray, float]:
+    """Mark the entries near zero that EM would surely let grow: those whose targets exceed them.
+
+    As many t tests are made as there are such entries, so that each one's level is shared among them.
+
+    Returns
+    -------
+    grows : bool ndarray of shape (n_cells,)
+        These entries.
+    growth : float
+        What it would gain to lift them, in nats: the objective's slope is the column's count
+        times (target / entry - 1).
+    """
+    family, statistics = problem.family, batches.mean(axis=0)
     small = (parameters > 0) & (parameters < SMALL)
-    steps = np.array([family.linear_step(batch, parameters, batches.mean(axis=0)) for batch in batches])
+    steps = np.array([family.linear_step(batch, parameters, statistics) for batch in batches])
     excess = steps.mean(axis=0) - parameters
-    return small & (excess > GROWS * steps.std(axis=0, ddof=1) / np.sqrt(len(steps))) & (excess > SMALL * parameters)
+    sure = stats.t.isf(CHANCE / max(int(small.sum()), 1), len(batches) - 1)
+    grows = small & (excess > sure * steps.std(axis=0, ddof=1) / np.sqrt(len(steps))) & (excess > SMALL * parameters)
+    slope = family.column_totals(statistics)[grows] * excess[grows] / parameters[grows]
+    return grows, LIFT * float(slope.sum())
 
 
 def lift(problem: Problem, statistics: FloatArray, grows: BoolArray) -> FloatArray:
