@@ -25,11 +25,13 @@ from pgmpy_em_ext import (
     LikelihoodWeightingEStep,
     WeightedEM,
 )
+from pgmpy_em_ext.cpd_family.categorical import Categorical
 from pgmpy_em_ext.e_step.importance import summarize_weights
 from pgmpy_em_ext.em import Problem
 from pgmpy_em_ext.network import build_network
 from pgmpy_em_ext.prepare import prepare, read_parameters
 from pgmpy_em_ext.stochastic.judge import judge, lift
+from pgmpy_em_ext.stochastic.rate import measure_rate
 
 
 @cache
@@ -459,10 +461,39 @@ class TestJudgement:
         lifted = problem.family.maximize(lift(problem, found.statistics.counts, found.grows), sunk)
         assert (lifted[found.grows] > 0.04).all()
 
+    def test_the_rate_of_a_hidden_cause_is_measured(self):
+        """Against the ratio of the exact steps' lengths, the displacement being the slowest direction."""
+        network = build_network("ABUVWX", dict.fromkeys("UVWX", "AB"), {name: [0, 1] for name in "ABUVWX"}, "AB")
+        rng = np.random.default_rng(4)
+        parameters = random_parameters(network, rng, 0)
+        case = ProblemCase(network, parameters, sample_codes(network, parameters, 2000, rng), np.ones(2000))
+        case.codes[:, :2] = -1
+        family = Categorical(network, np.ones(network.n_cells), np.zeros(len(network.column_starts), dtype=bool))
+        exact = ExactEStep()
+        plan = exact.prepare(network, case.evidence)
+        points = [parameters]
+        for _ in range(3000):
+            counts = exact.expected_statistics(plan, points[-1]).counts
+            points.append(family.maximize(counts, points[-1]))
+        best, metric = points[-1], family.information(counts, points[-1])
+        direction, following = points[1500] - best, points[1501] - best
+        slowest = np.sqrt((metric @ following**2) / (metric @ direction**2))
+        assert 0.5 < slowest < 1
+        engine = GibbsEStep(max_table_size=2)
+        problem = Problem(engine, engine.prepare(network, case.evidence), family)
+        chains = engine.start_chains(problem.plan, 0)
+        found = measure_rate(problem, best, counts, direction, 1e-2, chains, 200, 1600, None)
+        assert found is not None
+        assert found[0] == pytest.approx(min(slowest, 0.95), abs=0.05)
+        assert found[2] == 4
+        assert measure_rate(problem, best, counts, 0 * direction, 1e-2, chains, 1, 1, None)[0] == 0
+
     def test_no_judgement_when_time_is_up(self):
         problem, best = self.problem()
         chains = problem.engine.start_chains(problem.plan, 5)
         assert judge(problem, best, np.zeros_like(best), chains, 1, 400, time.monotonic()) is None
+        amounts = 1e-2, chains, 1, 400, time.monotonic()
+        assert measure_rate(problem, best, best, best - 0.5, *amounts) is None
 
 
 class TestZeros:

@@ -9,8 +9,9 @@ from pgmpy_em_ext.schedule import Schedule
 from pgmpy_em_ext.stochastic.draws import draw, resolution
 from pgmpy_em_ext.stochastic.drift import drifts, forget_means, push_mean, rises
 from pgmpy_em_ext.stochastic.judge import judge, lift
-from pgmpy_em_ext.stochastic.memory import NoisyMemory
+from pgmpy_em_ext.stochastic.memory import TAIL, NoisyMemory
 from pgmpy_em_ext.stochastic.precision import Estimate, estimate
+from pgmpy_em_ext.stochastic.rate import measure_rate
 from pgmpy_em_ext.types import FloatArray
 
 DRIFT = 0.25
@@ -69,6 +70,10 @@ def _look_at_average(
     """
     memory: NoisyMemory = progress.memory
     found = estimate(problem, memory, state.parameters)
+    if found.loss <= precision and memory.rate < 0:
+        progress = _measure_rate(problem, found, progress, rule, precision)
+        memory = progress.memory
+        found = estimate(problem, memory, state.parameters)
     memory = memory._replace(loss=found.loss)
     if found.loss > precision or memory.is_done:  # where tol=0 lets a run go on, one judgement is enough
         return progress._replace(memory=memory)
@@ -92,9 +97,25 @@ def _look_at_average(
             statistics=lift(problem, judged.statistics.counts, judged.grows),
             n_steady=0,
             sums=np.zeros_like(memory.sums),
+            rate=-1.0,
             length=1,
         )
     return progress._replace(memory=memory, n_e_steps=progress.n_e_steps + judged.n_e_steps)
+
+
+def _measure_rate(
+    problem: Problem, found: Estimate, progress: Progress, rule: StoppingRule, precision: float
+) -> Progress:
+    """Measure EM's rate where the average lies: its few steps hardly tell."""
+    memory: NoisyMemory = progress.memory
+    direction = (memory.sums[TAIL.index("target")] - memory.sums[TAIL.index("point")]) / (memory.n_steady - 1)
+    amounts = precision, memory.chains, memory.n_drawn, wanted(memory, found), rule.deadline
+    measured = measure_rate(problem, found.parameters, found.statistics, direction, *amounts)
+    if measured is None:
+        return progress
+    rate, chains, n_e_steps = measured
+    memory = memory.follow(chains)._replace(rate=rate)
+    return progress._replace(memory=memory, n_e_steps=progress.n_e_steps + n_e_steps)
 
 
 def wanted(memory: NoisyMemory, found: Estimate) -> float:

@@ -38,7 +38,9 @@ class StochasticEM:
         whole = ("seed", "step", "n_steady", "length", "n_partial", "n_drawn")
         for name in whole:
             arrays[name] = int(arrays[name])
-        arrays["loss"], arrays["is_done"] = float(arrays["loss"]), bool(arrays["is_done"])
+        for name in ("rate", "loss"):
+            arrays[name] = float(arrays[name])
+        arrays["is_done"] = bool(arrays["is_done"])
         return NoisyMemory(**arrays)
 
 
@@ -132,6 +134,7 @@ def _begin(problem: Problem, progress: Progress, rule: StoppingRule, method: Sto
         n_steady=0,
         sums=np.zeros((len(TAIL), len(parameters))),
         reference=parameters,
+        rate=-1.0,
         resolution=resolution(statistics),
         means=nothing,
         length=1,

@@ -28,6 +28,8 @@ class NoisyMemory(NamedTuple):
         Over these steps; see `TAIL`.
     reference : float ndarray of shape (n_cells,)
         Parameters when they began, from which the sums count.
+    rate : float
+        EM's rate of convergence as it was measured; negative before.
     resolution : float ndarray of shape (n_cells,)
         See `SamplingNoise`.
     means : float ndarray of shape (at most `drift.MAX_MEANS`, n_cells)
@@ -56,6 +58,7 @@ class NoisyMemory(NamedTuple):
     n_steady: int
     sums: FloatArray
     reference: FloatArray
+    rate: float
     resolution: FloatArray
     means: FloatArray
     length: int

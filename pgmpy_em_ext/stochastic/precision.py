@@ -52,8 +52,8 @@ def estimate(problem: Problem, memory: NoisyMemory, previous: FloatArray) -> Est
     -----
     Each E-step gives a target t = F(p) + noise for the point p that it was made at. The average over
     n steps has the noise of their mean, amplified by 1 / (1 - r), where r is EM's rate of convergence: F moves
-    with p. The regression of t on p, over all parameters together in the metric of the
-    complete-data information, estimates r, and what it leaves is the noise; the correlation of neighbouring
+    with p. Before r has been measured, the regression of t on p, over all parameters together in the metric of the
+    complete-data information, estimates it. What r leaves unexplained is the noise; the correlation of neighbouring
     targets tells by how much the chains' memory widens it. What a single draw weighs is added: completions that no
     draw has met leave no trace.
 
@@ -70,8 +70,8 @@ def estimate(problem: Problem, memory: NoisyMemory, previous: FloatArray) -> Est
     target_variance = np.maximum(squares - target**2, 0.0)
     covariance = products - target * point
     moved, noise = float(metric @ point_variance), float(metric @ target_variance)
-    rate = float(metric @ covariance) / moved if moved > 0 else 0.0
-    rate = float(np.clip(rate, 0.0, LARGEST_RATE))
+    slope = float(metric @ covariance) / moved if moved > 0 else 0.0
+    rate = float(np.clip(slope, 0.0, LARGEST_RATE)) if memory.rate < 0 else memory.rate
     variance = np.maximum(target_variance - 2 * rate * covariance + rate**2 * point_variance, 0.0)
     common = float(metric @ (following - target**2)) / noise if noise > 0 else 0.0
     common = float(np.clip(common, 0.0, LARGEST_RATE))
