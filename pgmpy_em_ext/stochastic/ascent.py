@@ -7,14 +7,11 @@ import numpy as np
 from pgmpy_em_ext.em import EMState, Problem
 from pgmpy_em_ext.monitor import StoppingRule
 from pgmpy_em_ext.run import Progress
-from pgmpy_em_ext.stochastic.draws import N_BATCHES, batches, draw, in_whole_batches, resolution
+from pgmpy_em_ext.stochastic.draws import MAX_DRAWS, N_BATCHES, batches, draw, in_whole_batches, resolution
 from pgmpy_em_ext.stochastic.judge import find_growing, left_to_gain, lift, step_gain
 from pgmpy_em_ext.stochastic.memory import NoisyMemory
 from pgmpy_em_ext.stochastic.precision import LARGEST_RATE, Estimate, make_estimate, share_of_one_draw
 from pgmpy_em_ext.types import ExpectedStatistics, FloatArray
-
-MAX_DRAWS = 20_000
-"""Draws of one E-step, at most, if the engine draws no more anyway."""
 
 
 def advance_surely(

@@ -6,7 +6,7 @@ from pgmpy_em_ext.em import EMState, Problem
 from pgmpy_em_ext.monitor import StoppingRule
 from pgmpy_em_ext.run import Progress
 from pgmpy_em_ext.schedule import Schedule
-from pgmpy_em_ext.stochastic.draws import draw, resolution
+from pgmpy_em_ext.stochastic.draws import MAX_DRAWS, draw, resolution
 from pgmpy_em_ext.stochastic.drift import drifts, forget_means, push_mean, rises
 from pgmpy_em_ext.stochastic.judge import judge, lift
 from pgmpy_em_ext.stochastic.memory import TAIL, NoisyMemory
@@ -93,7 +93,7 @@ def _look_at_average(
         memory = memory._replace(is_done=True)
     else:
         memory = forget_means(memory)._replace(
-            n_drawn=GROWTH * memory.n_drawn,
+            n_drawn=max(memory.n_drawn, min(GROWTH * memory.n_drawn, MAX_DRAWS)),
             statistics=lift(problem, judged.statistics.counts, judged.grows),
             n_steady=0,
             sums=np.zeros_like(memory.sums),

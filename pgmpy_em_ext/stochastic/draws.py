@@ -8,6 +8,9 @@ from pgmpy_em_ext.types import Chains, ExpectedStatistics, FloatArray
 N_BATCHES = 10
 """Batches by which a step is judged; amounts of draws that are judged are multiples of it."""
 
+MAX_DRAWS = 20_000
+"""Draws of one E-step, at most, if the engine draws no more anyway."""
+
 FLOOR = 1e-3
 """Part of a draw's weight that a count keeps at least, lest by chance it becomes zero, and stays so."""
 

@@ -13,7 +13,6 @@ from pgmpy_em_ext.types import BoolArray, Chains, ExpectedStatistics, FloatArray
 CALL_DRAWS = 200
 """Draws of one E-step that judges, at most, if the run draws no more: memory may grow with it."""
 
-
 SMALL = 0.01
 """Entries below this may have been driven to zero by noise: it moves them by factors, and a mean of factors above one
 does not keep their product from vanishing."""
