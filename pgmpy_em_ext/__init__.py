@@ -1,4 +1,4 @@
-"""Expectation-Maximization for pgmpy's discrete Bayesian networks.
+"""Expectation-Maximization for pgmpy's discrete and linear Gaussian Bayesian networks.
 
 The names below are imported when they are first used: pgmpy takes a second or more.
 """
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pgmpy_em_ext.finish import ReductionSummary
     from pgmpy_em_ext.identifiability import Identifiability
     from pgmpy_em_ext.initializer import Initializer, StartContext
+    from pgmpy_em_ext.linear_gaussian_em import LinearGaussianEM
     from pgmpy_em_ext.network import Family, Network
     from pgmpy_em_ext.prior import K2, BDeu, Dirichlet, Prior
     from pgmpy_em_ext.restarts import Iteration, Restart
@@ -59,6 +60,7 @@ _MODULES = {
     "K2": "prior",
     "LatentCardSelection": "selection",
     "LikelihoodWeightingEStep": "e_step.sampled",
+    "LinearGaussianEM": "linear_gaussian_em",
     "MemoryBudgetError": "exceptions",
     "MISSING": "types",
     "MonteCarloErrors": "uncertainty",
@@ -105,6 +107,7 @@ __all__ = [
     "Iteration",
     "LatentCardSelection",
     "LikelihoodWeightingEStep",
+    "LinearGaussianEM",
     "MemoryBudgetError",
     "MonteCarloErrors",
     "Network",

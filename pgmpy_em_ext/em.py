@@ -59,9 +59,10 @@ class EMState(NamedTuple):
 def init(problem: Problem, parameters: FloatArray) -> EMState:
     """Evaluate parameters: one E-step."""
     statistics = problem.engine.expected_statistics(problem.plan, parameters)
-    if statistics.counts.shape != parameters.shape or np.isnan(statistics.log_likelihood):
+    n_statistics = problem.family.n_statistics
+    if statistics.counts.shape != (n_statistics,) or np.isnan(statistics.log_likelihood):
         raise ValueError(
-            f"{type(problem.engine).__name__}.expected_statistics must return {len(parameters)} counts and a number. "
+            f"{type(problem.engine).__name__}.expected_statistics must return {n_statistics} counts and a number. "
             f"Got: shape {statistics.counts.shape}, log-likelihood {statistics.log_likelihood}."
         )
     return EMState(parameters, statistics, problem.family.log_priors(parameters))

@@ -45,18 +45,33 @@ def read_structure(model: Any) -> Structure:
     """
     if not isinstance(model, DAG) or isinstance(model, NOT_DISCRETE):
         raise TypeError(f"model must be a pgmpy DiscreteBayesianNetwork or DAG. Got: {type(model).__name__}.")
+    names, parents, latents = read_graph(model)
+    return Structure(
+        names=names,
+        parents=parents,
+        latents=latents,
+        cpds={cpd.variable: cpd for cpd in getattr(model, "cpds", []) if isinstance(cpd, TabularCPD)},
+    )
+
+
+def read_graph(
+    model: DAG,
+) -> tuple[tuple[Hashable, ...], dict[Hashable, list[Hashable]], tuple[Hashable, ...]]:
+    """Read a model's variables, their parents, and which are latent.
+
+    Raises
+    ------
+    ValueError
+        No nodes, or a cycle; the message names the cycle.
+    """
     if len(model.nodes()) == 0:
         raise ValueError("the model has no nodes; add at least one with model.add_node(...).")
     if not nx.is_directed_acyclic_graph(model):
         cycle = [edge[0] for edge in nx.find_cycle(model)]
         raise ValueError(f"the model has a cycle through {cycle}; a Bayesian network must be acyclic. Remove an edge.")
     names = tuple(model.nodes())
-    return Structure(
-        names=names,
-        parents={name: list(model.predecessors(name)) for name in names},
-        latents=tuple(name for name in names if name in model.latents),
-        cpds={cpd.variable: cpd for cpd in getattr(model, "cpds", []) if isinstance(cpd, TabularCPD)},
-    )
+    parents = {name: list(model.predecessors(name)) for name in names}
+    return names, parents, tuple(name for name in names if name in model.latents)
 
 
 def declared_states(cpds: Mapping[Hashable, TabularCPD]) -> dict[Hashable, Sequence[Hashable]]:

@@ -32,6 +32,11 @@ class CPDFamily(Protocol):
     """
 
     @property
+    def n_statistics(self) -> int:
+        """Length of the vector of expected statistics."""
+        ...
+
+    @property
     def n_free(self) -> int:
         """Number of free parameters."""
         ...

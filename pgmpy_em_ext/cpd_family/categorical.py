@@ -189,6 +189,11 @@ class Categorical:
         return np.where(usable, vector / np.where(usable, sums, 1.0), target)
 
     @property
+    def n_statistics(self) -> int:
+        """Number of expected counts: one for each entry."""
+        return self.network.n_cells
+
+    @property
     def n_free(self) -> int:
         """Number of free parameters: a column of k states that is not fixed has k - 1."""
         return int((self.network.column_sizes - 1)[~self.fixed].sum())

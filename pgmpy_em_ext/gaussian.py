@@ -1,0 +1,87 @@
+"""Continuous families: linear regressions, laid out flat as compiled loops read them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pgmpy_em_ext.types import FloatArray, IntArray
+
+
+class GaussianArrays(NamedTuple):
+    """Continuous families: each is a linear regression for every configuration of its discrete parents.
+
+    Attributes
+    ----------
+    parent_first, parent : int64 ndarrays
+        Family f has the continuous parents ``parent[parent_first[f]:parent_first[f + 1]]``.
+    n_configs : int64 ndarray of shape (n_nodes,)
+        Configurations of the discrete parents.
+    offset : int64 ndarray of shape (n_nodes + 1,)
+        Start of each family's parameters: for each configuration the intercept, the coefficients and the
+        variance.
+    moment_offset : int64 ndarray of shape (n_nodes + 1,)
+        Start of each family's moments: for each configuration the sums of products of (1, parents, child), the
+        lower triangle row by row, so that the first is the sum of weights.
+    """
+
+    parent_first: IntArray
+    parent: IntArray
+    n_configs: IntArray
+    offset: IntArray
+    moment_offset: IntArray
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of continuous variables."""
+        return len(self.n_configs)
+
+    def n_parents(self, node: int) -> int:
+        """Count a family's continuous parents."""
+        return int(self.parent_first[node + 1] - self.parent_first[node])
+
+    def block(self, parameters: FloatArray, node: int) -> FloatArray:
+        """View a family's parameters as an array of shape (n_configs, 2 + n_parents)."""
+        return parameters[self.offset[node] : self.offset[node + 1]].reshape(int(self.n_configs[node]), -1)
+
+    def moment_matrices(self, moments: FloatArray, node: int) -> FloatArray:
+        """Copy a family's moments to symmetric matrices: shape (n_configs, 2 + n_parents, 2 + n_parents)."""
+        size = self.n_parents(node) + 2
+        flat = moments[self.moment_offset[node] : self.moment_offset[node + 1]].reshape(int(self.n_configs[node]), -1)
+        rows, columns = np.tril_indices(size)
+        matrices = np.empty((len(flat), size, size))
+        matrices[:, rows, columns] = flat
+        matrices[:, columns, rows] = flat
+        return matrices
+
+
+def lay_out_families(parents: Sequence[Sequence[int]], n_configs: Sequence[int]) -> GaussianArrays:
+    """Lay families out, given each node's continuous parents and the configurations of its discrete ones."""
+    n_parents = np.array([len(each) for each in parents], dtype=np.int64)
+    configs = np.array(n_configs, dtype=np.int64)
+    sizes = n_parents + 2
+    return GaussianArrays(
+        np.append(0, np.cumsum(n_parents)),
+        np.array([parent for each in parents for parent in each], dtype=np.int64),
+        configs,
+        np.append(0, np.cumsum(configs * sizes)),
+        np.append(0, np.cumsum(configs * (sizes * (sizes + 1) // 2))),
+    )
+
+
+class ContinuousRows(NamedTuple):
+    """A table of continuous variables.
+
+    Attributes
+    ----------
+    values : float ndarray of shape (n_rows, n_nodes)
+        NaN where missing or latent.
+    weight : float ndarray of shape (n_rows,)
+        In records, > 0.
+    row : int ndarray of shape (n_rows,)
+        Position of each in the user's table, for messages.
+    """
+
+    values: FloatArray
+    weight: FloatArray
+    row: IntArray
