@@ -32,10 +32,6 @@ class ContinuousNetwork(NamedTuple):
     net: GaussianArrays
     latents: tuple[int, ...]
 
-    def parents(self, node: int) -> list[int]:
-        """List a variable's parents."""
-        return self.net.parent[self.net.parent_first[node] : self.net.parent_first[node + 1]].tolist()
-
 
 class Units(NamedTuple):
     """How columns were standardised: (value - center) / scale.

@@ -36,9 +36,9 @@ class GaussianArrays(NamedTuple):
         """Number of continuous variables."""
         return len(self.n_configs)
 
-    def n_parents(self, node: int) -> int:
-        """Count a family's continuous parents."""
-        return int(self.parent_first[node + 1] - self.parent_first[node])
+    def parents(self, node: int) -> list[int]:
+        """List a family's continuous parents."""
+        return self.parent[self.parent_first[node] : self.parent_first[node + 1]].tolist()
 
     def block(self, parameters: FloatArray, node: int) -> FloatArray:
         """View a family's parameters as an array of shape (n_configs, 2 + n_parents)."""
@@ -46,7 +46,7 @@ class GaussianArrays(NamedTuple):
 
     def moment_matrices(self, moments: FloatArray, node: int) -> FloatArray:
         """Copy a family's moments to symmetric matrices: shape (n_configs, 2 + n_parents, 2 + n_parents)."""
-        size = self.n_parents(node) + 2
+        size = len(self.parents(node)) + 2
         flat = moments[self.moment_offset[node] : self.moment_offset[node + 1]].reshape(int(self.n_configs[node]), -1)
         rows, columns = np.tril_indices(size)
         matrices = np.empty((len(flat), size, size))

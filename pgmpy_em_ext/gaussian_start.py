@@ -22,7 +22,7 @@ def available_case_start(network: ContinuousNetwork, family: LinearGaussian, row
     start = np.zeros(net.offset[-1])
     for node in range(net.n_nodes):
         net.block(start, node)[:, -1] = 1.0
-        members = [*network.parents(node), node]
+        members = [*net.parents(node), node]
         complete = ~np.isnan(rows.values[:, members]).any(axis=1)
         if complete.sum() < 2 * (len(members) + 1):
             continue
@@ -43,7 +43,7 @@ def random_start(
     start = available_case_start(network, family, rows)
     latents = set(network.latents)
     for node in range(network.net.n_nodes):
-        parents = network.parents(node)
+        parents = network.net.parents(node)
         if family.fixed[node] or not latents & {node, *parents}:
             continue
         block = network.net.block(start, node)

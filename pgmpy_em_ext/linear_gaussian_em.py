@@ -221,7 +221,7 @@ class LinearGaussianEM(GaussianParameterEstimator):
         plan = engine.prepare(network.net, found.rows)
         problem = Problem(engine, plan, cast(CPDFamily, family))  # plain EM asks for no more than it has
         best, restarts = self._run(problem, network, found, starts, deadline)
-        self._store(names, network, found, problem, best, restarts)
+        self._store(names, network, found, family, best, restarts)
         self._warn()
         return self
 
@@ -248,7 +248,7 @@ class LinearGaussianEM(GaussianParameterEstimator):
     def _make_family(self, network: ContinuousNetwork) -> LinearGaussian:
         shape, scale = self.variance_prior or (0.0, 0.0)
         fixed = np.zeros(network.net.n_nodes, dtype=bool)
-        fixed[[node for node in network.latents if not network.parents(node)]] = True
+        fixed[[node for node in network.latents if not network.net.parents(node)]] = True
         floor = np.full(network.net.n_nodes, float(self.variance_floor))
         return LinearGaussian(network.net, floor, float(shape), float(scale), float(self.ridge), fixed)
 
@@ -276,7 +276,7 @@ class LinearGaussianEM(GaussianParameterEstimator):
             raise ValueError(f"init_cpds has CPDs for {unknown}, which the model does not have.")
         for node, name in enumerate(network.names):
             if name in self.init_cpds:
-                members = [*network.parents(node), node]
+                members = [*network.net.parents(node), node]
                 evidence = [network.names[parent] for parent in members[:-1]]
                 network.net.block(parameters, node)[0] = read_cpd(
                     self.init_cpds[name], evidence, units.center[members], units.scale[members], "init_cpds"
@@ -309,7 +309,7 @@ class LinearGaussianEM(GaussianParameterEstimator):
         names: tuple[Hashable, ...],
         network: ContinuousNetwork,
         data: ContinuousData,
-        problem: Problem,
+        family: LinearGaussian,
         best: Best,
         restarts: dict[int, Restart],
     ) -> None:
@@ -317,7 +317,7 @@ class LinearGaussianEM(GaussianParameterEstimator):
         rows, state = data.rows, best.state
         shift = float(rows.weight @ data.units.log_density_shift(rows.values))
         self._network, self._units, self._vector = network, data.units, state.parameters
-        cpds = self._write_cpds(problem, state.parameters, state.statistics.counts)
+        cpds = self._write_cpds(family, state.parameters, state.statistics.counts)
         self.parameters_ = [cpds[name] for name in names]
         self.log_likelihood_ = state.log_likelihood + shift
         self.log_prior_ = state.log_prior
@@ -333,24 +333,23 @@ class LinearGaussianEM(GaussianParameterEstimator):
         self.status_ = restarts[best.number].status
         self.converged_ = self.status_ == "converged"
         self.replicated_ = best.replicated
-        self.n_parameters_ = problem.family.n_free
+        self.n_parameters_ = family.n_free
         self.aic_ = 2 * self.n_parameters_ - 2 * self.log_likelihood_
         self.bic_ = float(np.log(rows.weight.sum())) * self.n_parameters_ - 2 * self.log_likelihood_
-        family: Any = problem.family
         self.floored_ = [network.names[node] for node, _ in family.at_floor(state.parameters)]
         self.ignored_columns_ = data.ignored_columns
         self._is_fitted = True
 
     def _write_cpds(
-        self, problem: Problem, parameters: FloatArray, moments: FloatArray
+        self, family: LinearGaussian, parameters: FloatArray, moments: FloatArray
     ) -> dict[Hashable, LinearGaussianCPD]:
         """Make pgmpy's CPDs; unbiased variances divide by the records less the coefficients, where there are more."""
         network, cpds = self._network, {}
         for node, name in enumerate(network.names):
             row = network.net.block(parameters, node)[0].copy()
-            members = [*network.parents(node), node]
+            members = [*network.net.parents(node), node]
             n_records = network.net.moment_matrices(moments, node)[0, 0, 0]
-            is_corrected = self.std_estimator == "unbiased" and not problem.family.fixed_families()[node]
+            is_corrected = self.std_estimator == "unbiased" and not family.fixed[node]
             if is_corrected and n_records > len(members):
                 row[-1] *= n_records / (n_records - len(members))
             evidence = [network.names[parent] for parent in members[:-1]]

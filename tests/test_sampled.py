@@ -51,6 +51,17 @@ def holes(name, n_rows, share, seed=0):
     return ProblemCase(network, parameters, codes, np.ones(n_rows))
 
 
+def parity_ring(n):
+    """Hidden bits in a ring, each as likely as not, and the parity of neighbours."""
+    names = [f"h{i}" for i in range(n)] + [f"x{i}" for i in range(n)]
+    parents = {f"x{i}": [f"h{i}", f"h{(i + 1) % n}"] for i in range(n)}
+    network = build_network(names, parents, {name: [0, 1] for name in names})
+    parameters = np.full(network.n_cells, 0.5)
+    for node in range(n):
+        network.block(parameters, n + node)[...] = np.eye(2)[[[0, 1], [1, 0]]]
+    return network, parameters
+
+
 def exact_statistics(case, **arguments):
     engine = ExactEStep(**arguments)
     return engine.expected_statistics(engine.prepare(case.network, case.evidence), case.parameters)
@@ -502,13 +513,8 @@ class TestZeros:
     def parity(cls):
         """Eight hidden bits in a ring, whose neighbours' parity is observed: two completions, far apart."""
         n = 8
-        names = [f"h{i}" for i in range(n)] + [f"x{i}" for i in range(n)]
-        parents = {f"x{i}": [f"h{i}", f"h{(i + 1) % n}"] for i in range(n)}
-        network = build_network(names, parents, {name: [0, 1] for name in names})
-        parameters = np.zeros(network.n_cells)
-        for node in range(n):
-            network.block(parameters, node)[...] = [0.7, 0.3] if node == 0 else [0.5, 0.5]
-            network.block(parameters, n + node)[...] = np.eye(2)[[[0, 1], [1, 0]]]
+        network, parameters = parity_ring(n)
+        network.block(parameters, 0)[...] = [0.7, 0.3]
         codes = np.full((1, 2 * n), -1)
         codes[0, n:] = 0
         return ProblemCase(network, parameters, codes, np.ones(1))
@@ -737,12 +743,7 @@ class TestQuestions:
     def test_messages_count_rows_in_the_users_table(self):
         """A row that no draw completes, behind others that are equal or exact."""
         n = 8
-        names = [f"h{i}" for i in range(n)] + [f"x{i}" for i in range(n)]
-        parents = {f"x{i}": [f"h{i}", f"h{(i + 1) % n}"] for i in range(n)}
-        network = build_network(names, parents, {name: [0, 1] for name in names})
-        parameters = np.full(network.n_cells, 0.5)
-        for node in range(n):
-            network.block(parameters, n + node)[...] = np.eye(2)[[[0, 1], [1, 0]]]
+        network, parameters = parity_ring(n)
         codes = np.full((4, 2 * n), -1)
         codes[:, n:] = 0
         codes[:2, :n] = 0  # complete

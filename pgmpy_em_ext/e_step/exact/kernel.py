@@ -6,26 +6,16 @@ sections run side by side in threads. What runs often is written out in place: n
 references to every array that a helper takes, which costs more than the helper's work.
 """
 
-from collections.abc import Callable
-
-import numba
 import numpy as np
 
+from pgmpy_em_ext.compiling import entry_point
 from pgmpy_em_ext.e_step.exact.sweep import SMALLEST_SCALE
 
 _SMALLEST_SUM = 1e-280
 """Sums of a column below this may have lost digits as entries of a normalised message; they are added up again."""
 
 
-def _compiled(function: Callable) -> Callable:
-    """Compile at the first call; keep the machine code where some folder can be written to."""
-    try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # numba finds no folder for its cache
-        return numba.njit(nogil=True, error_model="numpy")(function)
-
-
-@_compiled
+@entry_point
 def _rescale(values, table, at, step, steps, sources, shapes, template, templates):  # type: ignore[no-untyped-def]
     """Compute one step's table in logarithms, relative to its largest cell; returns the logarithm of that."""
     shape, j = steps[step, 0], steps[step, 1]
@@ -44,7 +34,7 @@ def _rescale(values, table, at, step, steps, sources, shapes, template, template
     return highest
 
 
-@_compiled
+@entry_point
 def _sum_out(values, table, at, step, steps, shapes, templates):  # type: ignore[no-untyped-def]
     """Add one step's table up into its message, and return the sum of that."""
     shape, out = steps[step, 0], steps[step, 2]
@@ -59,7 +49,7 @@ def _sum_out(values, table, at, step, steps, shapes, templates):  # type: ignore
     return total
 
 
-@_compiled
+@entry_point
 def forward(values, table, scale, shift, runs, steps, sources, shapes, template, templates):  # type: ignore[no-untyped-def]
     """Compute the messages of some runs of steps: `sweep.forward` for one section.
 
@@ -122,7 +112,7 @@ def forward(values, table, scale, shift, runs, steps, sources, shapes, template,
             at += cells
 
 
-@_compiled
+@entry_point
 def _add_up_again(values, table, scale, at, step, steps, shapes, templates):  # type: ignore[no-untyped-def]
     """Give one step's message the sums of its table again, where they had become too small to keep their digits.
 
@@ -140,7 +130,7 @@ def _add_up_again(values, table, scale, at, step, steps, shapes, templates):  # 
         values[out + i] = 1.0 if 0 < values[out + i] < _SMALLEST_SUM else values[out + i]
 
 
-@_compiled
+@entry_point
 def reverse(values, adjoint, table, scale, runs, steps, sources, shapes, template, templates):  # type: ignore[no-untyped-def]
     """Hand adjoints back through some runs of steps: `sweep.reverse` for one section.
 
@@ -192,7 +182,7 @@ def reverse(values, adjoint, table, scale, runs, steps, sources, shapes, templat
                         adjoint[v0 + templates[t0 + i]] += table[at + i]
 
 
-@_compiled
+@entry_point
 def possible_cells(possible, table, steps, sources, shapes, template, templates):  # type: ignore[no-untyped-def]
     """Mark the table cells of a section that no zero makes zero, and the entries of its messages.
 
@@ -219,7 +209,7 @@ def possible_cells(possible, table, steps, sources, shapes, template, templates)
         at += card * size
 
 
-@_compiled
+@entry_point
 def useful_cells(useful, table, steps, sources, shapes, template, templates):  # type: ignore[no-untyped-def]
     """Take away the marks of cells that only lead to zeros further on.
 
@@ -244,7 +234,7 @@ def useful_cells(useful, table, steps, sources, shapes, template, templates):  #
                     useful[sources[j + factor] + templates[template[q + factor] + i]] = 1
 
 
-@_compiled
+@entry_point
 def list_cells(table, found, steps, shapes, template, templates):  # type: ignore[no-untyped-def]
     """Write out the templates of the cells that are left, step by step: of each input, then of the message.
 

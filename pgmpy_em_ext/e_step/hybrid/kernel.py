@@ -12,27 +12,14 @@ Lauritzen & Jensen (2001), Stable local computation with conditional Gaussian di
 11. Rue & Held (2005), Gaussian Markov Random Fields, section 2.2 (the precision form).
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from pgmpy_em_ext.compiling import compiled, entry_point
 from pgmpy_em_ext.types import FloatArray, IntArray
 
 LOG_TWO_PI = float(np.log(2 * np.pi))
-
-
-def entry_point(function: Callable) -> Callable:
-    """Compile what Python calls, at the first call; keep the machine code where some folder can be written to."""
-    try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # numba finds no folder for its cache
-        return numba.njit(nogil=True, error_model="numpy")(function)
-
-
-compiled = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-"""Compile what kernels call."""
 
 
 class Scratch(NamedTuple):

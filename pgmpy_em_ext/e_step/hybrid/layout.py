@@ -62,7 +62,7 @@ def barren(net: GaussianArrays, missing: BoolArray) -> BoolArray:
     """
     dead = missing.copy()
     for node in range(net.n_nodes - 1, -1, -1):
-        for parent in net.parent[net.parent_first[node] : net.parent_first[node + 1]].tolist():
+        for parent in net.parents(node):
             dead[:, parent] &= dead[:, node]
     return dead
 

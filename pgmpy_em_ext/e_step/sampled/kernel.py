@@ -19,12 +19,11 @@ Dechter (1999), Artificial Intelligence 113 (bucket elimination). Dechter & Rish
 Metropolis-Hastings).
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from pgmpy_em_ext.compiling import compiled, entry_point
 from pgmpy_em_ext.types import FloatArray, IntArray
 
 SMALLEST = 1e-150
@@ -43,18 +42,6 @@ LIKELIHOOD, START, SWEEP = range(3)
 
 # What may keep a chain from running: the last column of ``moves``.
 IMPOSSIBLE, NO_START = 1, 2
-
-
-def entry_point(function: Callable) -> Callable:
-    """Compile what Python calls, at the first call; keep the machine code where some folder can be written to."""
-    try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # numba finds no folder for its cache
-        return numba.njit(nogil=True, error_model="numpy")(function)
-
-
-compiled = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-"""Compile what kernels call. Without the wrappers by which Python would call it, which take most of the time."""
 
 
 @compiled
