@@ -135,11 +135,10 @@ def describe_move(
         return Move(objectives, is_em, unknown, unknown)
     step = after.position - before.position
     bend = block_sums(blocks, step * (before.gradient - after.gradient))
-    length = block_sums(blocks, step * step * after.metric)
+    length = block_sums(blocks, after.metric.squares(step))
     curvature = np.divide(bend, length, out=unknown.copy(), where=length > 0)
-    metric = after.metric
-    squares = np.divide(after.gradient**2, metric, out=np.zeros_like(metric), where=metric > 0)
-    return Move(objectives, is_em, curvature, block_sums(blocks, squares))
+    decrement = block_sums(blocks, after.metric.inverse_squares(after.gradient))
+    return Move(objectives, is_em, curvature, decrement)
 
 
 def advance_blocks(

@@ -14,10 +14,10 @@ N_VECTORS = 20
 """Lanczos vectors; an E-step each."""
 
 DISPLACEMENT = 1e-4
-"""How far the gradient is looked at for its derivative, in radians of the entry that turns most."""
+"""How far the gradient is looked at for its derivative, in the coordinate that moves most: radians, in tables."""
 
 TURNS = (0.5, -0.5, 0.25, -0.25, 0.1, -0.1, 0.03, -0.03)
-"""How far to go along a direction in which the objective curves upwards, in radians."""
+"""How far to go along a direction in which the objective curves upwards, in the coordinate that moves most."""
 
 LENGTHS = (1.0, 4.0, 2.0, 0.5, 0.25, 0.1, 0.03, 0.01)
 """How much of a Newton step to try; as many as `TURNS`, since blocks of both kinds are tried together."""
@@ -122,14 +122,14 @@ class _View(NamedTuple):
 
 
 class _Prober:
-    """Looks around a state; vectors are in coordinates in which the complete-data information is the identity."""
+    """Looks around a state; vectors are in coordinates that make the damped complete-data information the identity."""
 
     def __init__(self, problem: Problem, blocks: Blocks, state: EMState, active: BoolArray) -> None:
         self.problem, self.blocks, self.state, self.active = problem, blocks, state, active
         self.chart: Chart = problem.family.chart(state.parameters, state.statistics.counts)
         self.n_e_steps = 0
-        self._moves = (self.chart.position != 0) & active[blocks.of_cell] & (self.chart.metric > 0)
-        self._root = np.sqrt(self.chart.metric + RECORD)
+        self._moves = active[blocks.of_cell] & self.chart.metric.informed
+        self._whitening = self.chart.metric.damped(RECORD)
 
     def evaluate(self, displacement: FloatArray) -> EMState | None:
         """Evaluate a displaced position, one E-step; None where it makes some row impossible."""
@@ -143,7 +143,7 @@ class _Prober:
 
     def view(self) -> _View:
         """Find in each block the direction that curves most upwards, the Newton step, and its gain."""
-        gradient = self._tangent(self.chart.gradient / self._root)
+        gradient = self._tangent(self._whitening.whiten(self.chart.gradient))
         vectors, curvature, share = self._eigenvectors(gradient)
         part = np.array([self._sums(vector * gradient) for vector in vectors])
         along = np.einsum("vb,bvk->bk", part, share)
@@ -152,12 +152,13 @@ class _Prober:
         gap = np.where(concave, along**2 / (2 * downwards), 0.0).sum(axis=1)
         step = np.where(concave, along / downwards, 0.0)
         weight = np.einsum("bvk,bk->vb", share, step)
-        direction, newton_step = np.zeros_like(self._root), np.zeros_like(self._root)
+        direction, newton_step = np.zeros_like(gradient), np.zeros_like(gradient)
         for number, vector in enumerate(vectors):
             direction += share[:, number, -1][self.blocks.of_cell] * vector
             newton_step += weight[number][self.blocks.of_cell] * vector
         upwards = curvature[:, -1] > CURVED
-        return _View(self._turn(direction / self._root), upwards, newton_step / self._root, gap)
+        unwhiten = self._whitening.unwhiten
+        return _View(self._turn(unwhiten(direction)), upwards, unwhiten(newton_step), gap)
 
     def _turn(self, displacement: FloatArray) -> FloatArray:
         """Scale a displacement so that each block's longest coordinate is one."""
@@ -195,7 +196,7 @@ class _Prober:
 
     def _hessian_times(self, vector: FloatArray) -> FloatArray:
         """Multiply by the Hessian: the difference of two gradients; zero where one cannot be had."""
-        displacement = vector / self._root
+        displacement = self._whitening.unwhiten(vector)
         turned = DISPLACEMENT * self._turn(displacement)
         there = self.evaluate(turned)
         if there is None:
@@ -205,7 +206,8 @@ class _Prober:
         size = self._sums(turned * turned)
         whole = self._sums(displacement * displacement)
         factor = np.sqrt(np.divide(whole, size, out=np.zeros_like(size), where=size > 0))
-        return self._tangent((gradient - self.chart.gradient) * factor[self.blocks.of_cell] / self._root)
+        change = (gradient - self.chart.gradient) * factor[self.blocks.of_cell]
+        return self._tangent(self._whitening.whiten(change))
 
     def _tangent(self, vector: FloatArray) -> FloatArray:
         """Take out what leaves the coordinates' surface, and what does not move."""

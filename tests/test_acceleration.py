@@ -227,7 +227,7 @@ class TestCoordinates:
         # Counts under which the M-step leads to a point nearby.
         sums = case.network.column_sums(counts + 0.3)[case.network.column_of_cell]
         chart = problem.family.chart(state.parameters, near * sums - 0.3)
-        step = problem.family.retract(chart.position + chart.gradient / chart.metric, near, state.parameters)
+        step = problem.family.retract(chart.position + chart.metric.solve(chart.gradient), near, state.parameters)
         np.testing.assert_allclose(step, near, atol=1e-5)
 
     @given(case=cases(deterministic=False), seed=st.integers(0, 99))

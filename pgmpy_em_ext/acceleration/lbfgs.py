@@ -110,8 +110,7 @@ class LBFGS(Accelerator):
         twice = refused & (memory.length < 1)
         length = np.where(twice, 0.0, np.where(refused, SHORTER, 1.0))
         curvatures = tuple(np.where(twice, 0.0, known) for known in memory.curvatures)
-        metric = after.chart.metric
-        size = block_sums(blocks, np.divide(change * change, metric, out=np.zeros_like(metric), where=metric > 0))
+        size = block_sums(blocks, after.chart.metric.inverse_squares(change))
         usable = (curvature > 0) & (size > 0)
         scale = np.where(usable, curvature / np.where(usable, size, 1.0), memory.scale)
         engaged = memory.engaged | (memory.n_steps + 1 >= N_FIRST_EM_STEPS)
@@ -146,8 +145,7 @@ def _direction(memory: Memory, chart: Chart, blocks: Blocks) -> FloatArray:
     ):
         shares.append(inverse * block_sums(blocks, step * rest))
         rest -= shares[-1][blocks.of_cell] * change
-    metric = chart.metric
-    direction = np.divide(rest, metric, out=np.zeros_like(rest), where=metric > 0) * memory.scale[blocks.of_cell]
+    direction = chart.metric.solve(rest) * memory.scale[blocks.of_cell]
     for step, change, inverse, share in zip(memory.steps, memory.changes, inverses, reversed(shares), strict=True):
         direction += (share - inverse * block_sums(blocks, change * direction))[blocks.of_cell] * step
     return direction

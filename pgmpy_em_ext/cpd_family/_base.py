@@ -1,8 +1,98 @@
 """The protocol between the EM loop and a family of conditional distributions."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from pgmpy_em_ext.types import BoolArray, FloatArray
+
+
+class Whitening(NamedTuple):
+    """Coordinates in which a positive definite matrix L L' is the identity.
+
+    Attributes
+    ----------
+    whiten : callable
+        Multiplies by the inverse of L: for gradients.
+    unwhiten : callable
+        Multiplies by the inverse of L': from these coordinates to displacements.
+    """
+
+    whiten: Callable[[FloatArray], FloatArray]
+    unwhiten: Callable[[FloatArray], FloatArray]
+
+
+class Metric(ABC):
+    """The complete-data information M at a point: symmetric, not negative, in records per squared coordinate.
+
+    It joins no coordinates of different families. All vectors have shape (n_cells,).
+    """
+
+    @property
+    @abstractmethod
+    def informed(self) -> BoolArray:
+        """Mark the coordinates of which anything is known: the others have a row of zeros."""
+
+    @abstractmethod
+    def times(self, vector: FloatArray) -> FloatArray:
+        """Multiply by M."""
+
+    @abstractmethod
+    def solve(self, vector: FloatArray) -> FloatArray:
+        """Multiply by the pseudo-inverse of M: 0 in directions without information."""
+
+    @abstractmethod
+    def damped(self, damping: float) -> Whitening:
+        """Make M + ``damping`` times the identity the identity; ``damping`` > 0."""
+
+    def squares(self, vector: FloatArray) -> FloatArray:
+        """Give the terms, one for each coordinate, of the squared length v' M v."""
+        return vector * self.times(vector)
+
+    def inverse_squares(self, vector: FloatArray) -> FloatArray:
+        """Give the terms, one for each coordinate, of a gradient's squared length: g' M^-1 g."""
+        return vector * self.solve(vector)
+
+
+class DiagonalMetric(Metric):
+    """Information that joins no two coordinates.
+
+    Parameters
+    ----------
+    diagonal : float ndarray of shape (n_cells,)
+        The diagonal of M, >= 0.
+    """
+
+    def __init__(self, diagonal: FloatArray) -> None:
+        self.diagonal = diagonal
+
+    @property
+    def informed(self) -> BoolArray:
+        """Mark the coordinates of which anything is known; see `Metric.informed`."""
+        return self.diagonal > 0
+
+    def times(self, vector: FloatArray) -> FloatArray:
+        """Multiply by M."""
+        return self.diagonal * vector
+
+    def solve(self, vector: FloatArray) -> FloatArray:
+        """Divide by the diagonal; 0 where that is 0."""
+        return np.divide(vector, self.diagonal, out=np.zeros_like(vector), where=self.informed)
+
+    def damped(self, damping: float) -> Whitening:
+        """Divide by roots; see `Metric.damped`."""
+        root = np.sqrt(self.diagonal + damping)
+        return Whitening(lambda vector: vector / root, lambda vector: vector / root)
+
+    def squares(self, vector: FloatArray) -> FloatArray:
+        """Give the terms of v' M v, squared first: none is negative, nor rounded otherwise than a weighted square."""
+        return vector * vector * self.diagonal
+
+    def inverse_squares(self, vector: FloatArray) -> FloatArray:
+        """Give the terms of g' M^-1 g, squared first."""
+        return self.solve(vector * vector)
 
 
 class Chart(NamedTuple):
@@ -14,14 +104,14 @@ class Chart(NamedTuple):
         The coordinates.
     gradient : float ndarray of shape (n_cells,)
         Of the objective; 0 where nothing moves.
-    metric : float ndarray of shape (n_cells,)
-        The complete-data information, which is diagonal in these coordinates, in records. A
-        step of gradient / metric is an EM step, to first order.
+    metric : Metric
+        The complete-data information in these coordinates. A step of ``metric.solve(gradient)``
+        is an EM step, to first order.
     """
 
     position: FloatArray
     gradient: FloatArray
-    metric: FloatArray
+    metric: Metric
 
 
 class CPDFamily(Protocol):
@@ -86,7 +176,11 @@ class CPDFamily(Protocol):
         ...
 
     def tangent(self, position: FloatArray, vector: FloatArray) -> FloatArray:
-        """Take out of a vector what no movement of the parameters can follow."""
+        """Take out of a vector what no movement of the parameters can follow.
+
+        A projection that leaves the information of what it keeps as it is: it may be made in whitened
+        coordinates too.
+        """
         ...
 
     def retract(self, position: FloatArray, target: FloatArray, current: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ import numpy as np
 from pgmpy.factors.discrete import TabularCPD
 from pgmpy.utils import compat_fns
 
-from pgmpy_em_ext.cpd_family._base import Chart
+from pgmpy_em_ext.cpd_family._base import Chart, DiagonalMetric
 from pgmpy_em_ext.encoding import match_states
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import weighted_bincount
@@ -152,13 +152,13 @@ class Categorical:
         root = np.sqrt(parameters)
         position = root if position is None else np.copysign(root, position)
         gradient = np.where(moves, 2 * (total / np.where(moves, position, 1.0) - sums * position), 0.0)
-        return Chart(position, gradient, 4 * sums)
+        return Chart(position, gradient, DiagonalMetric(4 * sums))
 
     def tangent(self, position: FloatArray, vector: FloatArray) -> FloatArray:
-        """Project each column onto the tangent of its sphere; fixed columns do not move."""
+        """Project each column onto the tangent of its sphere; fixed columns do not move, nor do entries at zero."""
         of_cell = self.network.column_of_cell
         outwards = self.network.column_sums(vector * position)[of_cell] * position
-        return np.where(self.fixed[of_cell], 0.0, vector - outwards)
+        return np.where(self.fixed[of_cell] | (position == 0), 0.0, vector - outwards)
 
     def retract(self, position: FloatArray, target: FloatArray, current: FloatArray) -> FloatArray:
         """Square and normalise.
