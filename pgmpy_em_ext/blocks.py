@@ -55,9 +55,10 @@ class BlockProgress(NamedTuple):
     tol: float
 
 
-def whole_block(n_nodes: int, n_cells: int) -> Blocks:
+def whole_block(n_nodes: int, n_cells: int, n_statistics: int) -> Blocks:
     """Take everything for one block, where an engine tells none apart."""
-    return Blocks(np.zeros(n_nodes, dtype=np.int64), np.zeros(n_cells, dtype=np.int64), 1)
+    of_family, of_cell, of_statistic = (np.zeros(n, dtype=np.int64) for n in (n_nodes, n_cells, n_statistics))
+    return Blocks(of_family, of_cell, 1, of_statistic)
 
 
 def block_sums(blocks: Blocks, of_cells: FloatArray) -> FloatArray:

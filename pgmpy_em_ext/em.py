@@ -102,8 +102,9 @@ def choose(problem: Problem, blocks: Blocks, chosen: BoolArray, one: EMState, ot
     if not chosen.any():
         return other
     cells = chosen[blocks.of_cell]
+    statistics = cells if blocks.of_statistic is None else chosen[blocks.of_statistic]
     parts = np.where(chosen, log_likelihoods(blocks, one), log_likelihoods(blocks, other))
-    counts = np.where(cells, one.statistics.counts, other.statistics.counts)
+    counts = np.where(statistics, one.statistics.counts, other.statistics.counts)
     parameters = np.where(cells, one.parameters, other.parameters)
     log_priors = np.where(chosen[blocks.of_family], one.log_priors, other.log_priors)
     return EMState(parameters, ExpectedStatistics(counts, float(parts.sum()), parts), log_priors)
@@ -112,7 +113,10 @@ def choose(problem: Problem, blocks: Blocks, chosen: BoolArray, one: EMState, ot
 def find_blocks(problem: Problem, parameters: FloatArray) -> Blocks:
     """Tell which families the data joins; all of them where the engine does not know."""
     blocks = problem.engine.blocks(problem.plan)
-    return whole_block(len(problem.family.fixed_families()), len(parameters)) if blocks is None else blocks
+    if blocks is not None:
+        return blocks
+    family = problem.family
+    return whole_block(len(family.fixed_families()), len(parameters), family.n_statistics)
 
 
 def log_likelihoods(blocks: Blocks, state: EMState) -> FloatArray:

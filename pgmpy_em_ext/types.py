@@ -64,11 +64,14 @@ class Blocks(NamedTuple):
         The same of each parameter.
     n_blocks : int
         Number of blocks.
+    of_statistic : int ndarray of shape (n_statistics,), optional
+        The same of each expected statistic; by default there is one for each parameter.
     """
 
     of_family: IntArray
     of_cell: IntArray
     n_blocks: int
+    of_statistic: IntArray | None = None
 
 
 class CPDColumn(NamedTuple):

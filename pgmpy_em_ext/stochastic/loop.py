@@ -154,7 +154,8 @@ def _note(problem: Problem, progress: Progress, state: EMState, rule: StoppingRu
     memory: NoisyMemory = progress.memory
     progress.history.append(state.objective)  # type: ignore[attr-defined]
     progress.gaps.append(float(memory.loss))  # type: ignore[attr-defined]
-    blocks = whole_block(len(problem.family.fixed_families()), len(state.parameters))
+    family = problem.family
+    blocks = whole_block(len(family.fixed_families()), len(state.parameters), family.n_statistics)
     known = start_blocks(blocks, np.array([state.objective, 0.0]), np.zeros(2, dtype=bool), rule.tol)
     return progress._replace(
         parameters=state.parameters,
