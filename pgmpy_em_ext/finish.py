@@ -57,7 +57,7 @@ class ReductionSummary(NamedTuple):
     engine: dict[str, int]
 
 
-def make_uniform(problem: Problem, network: Network, best: Best) -> tuple[EMState, list[CPDColumn]]:
+def make_uniform(problem: Problem, prepared: Prepared, best: Best) -> tuple[EMState, list[CPDColumn]]:
     """Make the columns that nothing is known of uniform, where that changes no row's probability.
 
     A column can be without data because the start's zeros, not the data, keep every
@@ -73,7 +73,7 @@ def make_uniform(problem: Problem, network: Network, best: Best) -> tuple[EMStat
     rows : list of CPDColumn
         All columns that nothing is known of.
     """
-    state, family = best.state, problem.family
+    state, network, family = best.state, prepared.network, prepared.family
     unknown = family.without_data(state.statistics.counts)
     if not unknown.any():
         return state, []

@@ -300,7 +300,7 @@ class WeightedEM(DiscreteParameterEstimator):
         problem = Problem(engine, plan, prepared.family)
         method = choose_method(prepared.settings, self, engine, is_exact=problem.is_exact)
         best, restarts = self._run(problem, prepared, method, starts, deadline)
-        state, unidentified = make_uniform(problem, prepared.network, best)
+        state, unidentified = make_uniform(problem, prepared, best)
         self._store(prepared, problem, best, restarts, state, unidentified)
         self.boundary_columns_ = find_boundary(
             prepared.network, state, [start.parameters for start in starts], ~prepared.family.fixed

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -115,7 +115,7 @@ class Chart(NamedTuple):
 
 
 class CPDFamily(Protocol):
-    """What EM needs to know of the distributions: M-step, log prior, and coordinates to accelerate in.
+    """What exact EM needs to know of the distributions: M-step, log prior, and coordinates to accelerate in.
 
     One object speaks for all nodes of its kind, so that an M-step is one vectorised
     operation.
@@ -131,32 +131,8 @@ class CPDFamily(Protocol):
         """Number of free parameters."""
         ...
 
-    def spread(self, columns: BoolArray) -> BoolArray:
-        """Give each parameter what is said of its column."""
-        ...
-
-    def information(self, counts: FloatArray, parameters: FloatArray) -> FloatArray:
-        """Complete-data information of each parameter: half its sum with squared errors is what these cost, in nats."""
-        ...
-
-    def cost_of_errors(self, counts: FloatArray, parameters: FloatArray, errors: FloatArray) -> float:
-        """Say what the parameters' standard errors cost with complete data, in nats."""
-        ...
-
-    def column_totals(self, counts: FloatArray) -> FloatArray:
-        """Give each parameter how many records it rests on, pseudo counts included."""
-        ...
-
-    def linear_step(self, counts: FloatArray, parameters: FloatArray, smooth: FloatArray) -> FloatArray:
-        """Make an EM step from noisy statistics that is linear in them; ``smooth`` are close to their mean."""
-        ...
-
     def maximize(self, counts: FloatArray, previous: FloatArray) -> FloatArray:
         """Maximise the expected complete-data log-likelihood plus the log prior: the M-step."""
-        ...
-
-    def without_data(self, counts: FloatArray) -> BoolArray:
-        """Mark the columns that neither the data nor the prior says anything about."""
         ...
 
     def log_priors(self, parameters: FloatArray) -> FloatArray:
@@ -189,4 +165,33 @@ class CPDFamily(Protocol):
 
     def keep_inside(self, parameters: FloatArray, target: FloatArray) -> FloatArray:
         """Pull extrapolated parameters towards ``target``, where EM would go, until they are distributions."""
+        ...
+
+
+@runtime_checkable
+class SampledCPDFamily(CPDFamily, Protocol):
+    """What EM needs to know besides, where statistics are sampled: columns of parameters, and what errors cost."""
+
+    def spread(self, columns: BoolArray) -> BoolArray:
+        """Give each parameter what is said of its column."""
+        ...
+
+    def information(self, counts: FloatArray, parameters: FloatArray) -> FloatArray:
+        """Complete-data information of each parameter: half its sum with squared errors is what these cost, in nats."""
+        ...
+
+    def cost_of_errors(self, counts: FloatArray, parameters: FloatArray, errors: FloatArray) -> float:
+        """Say what the parameters' standard errors cost with complete data, in nats."""
+        ...
+
+    def column_totals(self, counts: FloatArray) -> FloatArray:
+        """Give each parameter how many records it rests on, pseudo counts included."""
+        ...
+
+    def linear_step(self, counts: FloatArray, parameters: FloatArray, smooth: FloatArray) -> FloatArray:
+        """Make an EM step from noisy statistics that is linear in them; ``smooth`` are close to their mean."""
+        ...
+
+    def without_data(self, counts: FloatArray) -> BoolArray:
+        """Mark the columns that neither the data nor the prior says anything about."""
         ...

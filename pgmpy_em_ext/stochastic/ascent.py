@@ -4,18 +4,19 @@ from typing import Any
 
 import numpy as np
 
-from pgmpy_em_ext.em import EMState, Problem
+from pgmpy_em_ext.em import EMState
 from pgmpy_em_ext.monitor import StoppingRule
 from pgmpy_em_ext.run import Progress
 from pgmpy_em_ext.stochastic.draws import MAX_DRAWS, N_BATCHES, batches, draw, in_whole_batches, resolution
 from pgmpy_em_ext.stochastic.judge import find_growing, left_to_gain, lift, step_gain
 from pgmpy_em_ext.stochastic.memory import NoisyMemory
 from pgmpy_em_ext.stochastic.precision import LARGEST_RATE, Estimate, make_estimate, share_of_one_draw
+from pgmpy_em_ext.stochastic.problem import SampledProblem
 from pgmpy_em_ext.types import ExpectedStatistics, FloatArray
 
 
 def advance_surely(
-    problem: Problem, state: EMState, progress: Progress, rule: StoppingRule, schedule: Any
+    problem: SampledProblem, state: EMState, progress: Progress, rule: StoppingRule, schedule: Any
 ) -> tuple[EMState, Progress]:
     """Make an EM step if it is surely one upwards; else draw twice as much for the current parameters.
 
@@ -59,7 +60,7 @@ def read_batches(statistics: ExpectedStatistics) -> FloatArray:
     return found
 
 
-def _loss(problem: Problem, memory: NoisyMemory, parameters: FloatArray, gain: float) -> float:
+def _loss(problem: SampledProblem, memory: NoisyMemory, parameters: FloatArray, gain: float) -> float:
     """Say how far the maximum may be, in nats: steps to come gain in a geometric sequence, and noise costs."""
     rate = np.sqrt(rate_square(memory.gains, unknown=LARGEST_RATE))
     return left_to_gain(gain, rate) + last_step(problem, memory, parameters).loss
@@ -71,7 +72,7 @@ def rate_square(gains: FloatArray, unknown: float) -> float:
     return float(np.clip(np.median(ratios), 0.0, LARGEST_RATE)) if len(ratios) > 1 else unknown
 
 
-def last_step(problem: Problem, memory: NoisyMemory, parameters: FloatArray) -> Estimate:
+def last_step(problem: SampledProblem, memory: NoisyMemory, parameters: FloatArray) -> Estimate:
     """Say how precise the end of a run is that was sure of its steps.
 
     The error is that of one step, widened by what earlier steps' errors leave: with rate r of EM, by

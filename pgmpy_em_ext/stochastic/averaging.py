@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pgmpy_em_ext.em import EMState, Problem
+from pgmpy_em_ext.em import EMState
 from pgmpy_em_ext.monitor import StoppingRule
 from pgmpy_em_ext.run import Progress
 from pgmpy_em_ext.schedule import Schedule
@@ -11,6 +11,7 @@ from pgmpy_em_ext.stochastic.drift import drifts, forget_means, push_mean, rises
 from pgmpy_em_ext.stochastic.judge import judge, lift
 from pgmpy_em_ext.stochastic.memory import TAIL, NoisyMemory
 from pgmpy_em_ext.stochastic.precision import Estimate, estimate
+from pgmpy_em_ext.stochastic.problem import SampledProblem
 from pgmpy_em_ext.stochastic.rate import measure_rate
 from pgmpy_em_ext.types import FloatArray
 
@@ -22,7 +23,7 @@ GROWTH = 4
 
 
 def advance_averaging(
-    problem: Problem, state: EMState, progress: Progress, rule: StoppingRule, schedule: Schedule
+    problem: SampledProblem, state: EMState, progress: Progress, rule: StoppingRule, schedule: Schedule
 ) -> tuple[EMState, Progress]:
     """Maximise, draw, and let the draw count for as much as the schedule says."""
     memory: NoisyMemory = progress.memory
@@ -60,7 +61,7 @@ def _add_step(memory: NoisyMemory, target: FloatArray, point: FloatArray) -> Flo
 
 
 def _look_at_average(
-    problem: Problem, state: EMState, progress: Progress, rule: StoppingRule, precision: float
+    problem: SampledProblem, state: EMState, progress: Progress, rule: StoppingRule, precision: float
 ) -> Progress:
     """See whether the average is precise enough, and if so, whether it is the maximum.
 
@@ -104,7 +105,7 @@ def _look_at_average(
 
 
 def _measure_rate(
-    problem: Problem, found: Estimate, progress: Progress, rule: StoppingRule, precision: float
+    problem: SampledProblem, found: Estimate, progress: Progress, rule: StoppingRule, precision: float
 ) -> Progress:
     """Measure EM's rate where the average lies: its few steps hardly tell."""
     memory: NoisyMemory = progress.memory

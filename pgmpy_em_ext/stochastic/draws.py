@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pgmpy_em_ext.em import Problem
+from pgmpy_em_ext.stochastic.problem import SampledProblem
 from pgmpy_em_ext.types import Chains, ExpectedStatistics, FloatArray
 
 N_BATCHES = 10
@@ -15,14 +15,18 @@ FLOOR = 1e-3
 """Part of a draw's weight that a count keeps at least, lest by chance it becomes zero, and stays so."""
 
 
-def draw(problem: Problem, parameters: FloatArray, chains: Chains, n_samples: int) -> tuple[ExpectedStatistics, Chains]:
+def draw(
+    problem: SampledProblem, parameters: FloatArray, chains: Chains, n_samples: int
+) -> tuple[ExpectedStatistics, Chains]:
     """Make an E-step; counts that hardly any draw has met keep something, where that is by chance."""
     statistics, chains = problem.engine.draw_statistics(problem.plan, parameters, chains, n_samples)
     counts = keep_alive(problem, statistics.counts, resolution(statistics), parameters)
     return statistics._replace(counts=counts), chains
 
 
-def keep_alive(problem: Problem, counts: FloatArray, resolution: FloatArray, parameters: FloatArray) -> FloatArray:
+def keep_alive(
+    problem: SampledProblem, counts: FloatArray, resolution: FloatArray, parameters: FloatArray
+) -> FloatArray:
     """Raise counts of entries that are not zero to a part of what one draw weighs.
 
     No column keeps more than a part of what it holds: one draw of a heavy row would outweigh a light row's column.

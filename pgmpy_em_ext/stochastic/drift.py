@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from pgmpy_em_ext.em import Problem
 from pgmpy_em_ext.stochastic.memory import NoisyMemory
+from pgmpy_em_ext.stochastic.problem import SampledProblem
 from pgmpy_em_ext.types import FloatArray
 
 MAX_MEANS = 16
@@ -33,7 +33,7 @@ def forget_means(memory: NoisyMemory) -> NoisyMemory:
     return memory._replace(means=memory.means[:0], partial=np.zeros_like(memory.partial), n_partial=0)
 
 
-def drifts(problem: Problem, means: FloatArray, previous: FloatArray, pace: float, negligible: float) -> bool:
+def drifts(problem: SampledProblem, means: FloatArray, previous: FloatArray, pace: float, negligible: float) -> bool:
     """Tell a drift from noise, by means over stretches of equal length.
 
     What the second of three parts has moved and what the third has then point in opposite
@@ -44,7 +44,7 @@ def drifts(problem: Problem, means: FloatArray, previous: FloatArray, pace: floa
 
     Parameters
     ----------
-    problem : Problem
+    problem : SampledProblem
         The M-step.
     means : float ndarray of shape (n_means, n_cells)
         Of expected counts.

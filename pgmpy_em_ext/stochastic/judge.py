@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from pgmpy_em_ext.em import Problem
 from pgmpy_em_ext.stochastic.draws import N_BATCHES, draw, keep_alive
+from pgmpy_em_ext.stochastic.problem import SampledProblem
 from pgmpy_em_ext.types import BoolArray, Chains, ExpectedStatistics, FloatArray
 
 CALL_DRAWS = 200
@@ -60,7 +60,7 @@ class Judgement(NamedTuple):
 
 
 def judge(
-    problem: Problem,
+    problem: SampledProblem,
     parameters: FloatArray,
     resolution: FloatArray,
     chains: Chains,
@@ -72,7 +72,7 @@ def judge(
 
     Parameters
     ----------
-    problem : Problem
+    problem : SampledProblem
         Engine and M-step.
     parameters : float ndarray of shape (n_cells,)
         The point.
@@ -113,7 +113,7 @@ def left_to_gain(gain: float, rate: float) -> float:
 
 
 def step_gain(
-    problem: Problem, batches: FloatArray, resolution: FloatArray, parameters: FloatArray
+    problem: SampledProblem, batches: FloatArray, resolution: FloatArray, parameters: FloatArray
 ) -> tuple[float, float]:
     """Compute what a step gains in expected complete-data log-likelihood plus log prior, and its standard error.
 
@@ -135,7 +135,7 @@ def step_gain(
     return float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))
 
 
-def find_growing(problem: Problem, batches: FloatArray, parameters: FloatArray) -> tuple[BoolArray, float]:
+def find_growing(problem: SampledProblem, batches: FloatArray, parameters: FloatArray) -> tuple[BoolArray, float]:
     """Mark the entries near zero that EM would surely let grow: those whose targets exceed them.
 
     As many t tests are made as there are such entries, so that each one's level is shared among them.
@@ -158,6 +158,6 @@ def find_growing(problem: Problem, batches: FloatArray, parameters: FloatArray) 
     return grows, LIFT * float(slope.sum())
 
 
-def lift(problem: Problem, statistics: FloatArray, grows: BoolArray) -> FloatArray:
+def lift(problem: SampledProblem, statistics: FloatArray, grows: BoolArray) -> FloatArray:
     """Raise the counts of entries that grow, as if they had done so already."""
     return np.where(grows, np.maximum(statistics, LIFT * problem.family.column_totals(statistics)), statistics)

@@ -18,6 +18,7 @@ from pgmpy_em_ext.stochastic.draws import draw, in_whole_batches, resolution
 from pgmpy_em_ext.stochastic.judge import judge
 from pgmpy_em_ext.stochastic.memory import TAIL, NoisyMemory
 from pgmpy_em_ext.stochastic.precision import Estimate, estimate
+from pgmpy_em_ext.stochastic.problem import SampledProblem, sampled_problem
 from pgmpy_em_ext.types import ExpectedStatistics, FloatArray
 
 
@@ -80,8 +81,9 @@ def run_stochastic(
     for drift). Polyak & Juditsky (1992), SIAM J. Control Optim. 30(4) (averages).
     """
     is_new = state is None
+    sampled = sampled_problem(problem)
     if state is None:
-        state, progress = _begin(problem, progress, rule, method)
+        state, progress = _begin(sampled, progress, rule, method)
     advance = advance_surely if method.schedule.get_tag("ascends") else advance_averaging
     while True:
         status = _status(rule, progress)
@@ -91,11 +93,11 @@ def run_stochastic(
             status = status or "callback"
         if status is not None:
             break
-        state, progress = advance(problem, state, progress, rule, method.schedule)
-        progress = _note(problem, progress, state, rule)
+        state, progress = advance(sampled, state, progress, rule, method.schedule)
+        progress = _note(sampled, progress, state, rule)
     if rule.is_leg:
         return RunResult(state, progress, status, None)
-    return _finish(problem, state, progress, rule, status)
+    return _finish(sampled, state, progress, rule, status)
 
 
 def _status(rule: StoppingRule, progress: Progress) -> str | None:
@@ -108,7 +110,9 @@ def _status(rule: StoppingRule, progress: Progress) -> str | None:
     return None
 
 
-def _begin(problem: Problem, progress: Progress, rule: StoppingRule, method: StochasticEM) -> tuple[EMState, Progress]:
+def _begin(
+    problem: SampledProblem, progress: Progress, rule: StoppingRule, method: StochasticEM
+) -> tuple[EMState, Progress]:
     """Evaluate the start, or take up what an interrupted run has left."""
     parameters = progress.parameters
     log_priors = problem.family.log_priors(parameters)
@@ -149,7 +153,7 @@ def _begin(problem: Problem, progress: Progress, rule: StoppingRule, method: Sto
     return state, _note(problem, progress, state, rule)
 
 
-def _note(problem: Problem, progress: Progress, state: EMState, rule: StoppingRule) -> Progress:
+def _note(problem: SampledProblem, progress: Progress, state: EMState, rule: StoppingRule) -> Progress:
     """Note a step: its objective, and how far it may be from the maximum."""
     memory: NoisyMemory = progress.memory
     progress.history.append(state.objective)  # type: ignore[attr-defined]
@@ -164,7 +168,7 @@ def _note(problem: Problem, progress: Progress, state: EMState, rule: StoppingRu
     )
 
 
-def _finish(problem: Problem, state: EMState, progress: Progress, rule: StoppingRule, status: str) -> RunResult:
+def _finish(problem: SampledProblem, state: EMState, progress: Progress, rule: StoppingRule, status: str) -> RunResult:
     """Put the estimate in the place of the last step, and look at it closely, if there is time."""
     memory: NoisyMemory = progress.memory
     is_timed_out, has_moved = status == "max_time", len(progress.history) > 1
@@ -200,7 +204,7 @@ def _finish(problem: Problem, state: EMState, progress: Progress, rule: Stopping
     return RunResult(end, progress, status, None, errors=found.errors, noisy_rate=found.rate)
 
 
-def _estimate(problem: Problem, memory: NoisyMemory, parameters: FloatArray, *, has_moved: bool) -> Estimate:
+def _estimate(problem: SampledProblem, memory: NoisyMemory, parameters: FloatArray, *, has_moved: bool) -> Estimate:
     """Say what a run has found; where no step was made, the start is returned as it is."""
     if len(memory.batches):
         return last_step(problem, memory, parameters)

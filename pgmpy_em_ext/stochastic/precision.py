@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pgmpy_em_ext.em import Problem
 from pgmpy_em_ext.stochastic.memory import NoisyMemory
+from pgmpy_em_ext.stochastic.problem import SampledProblem
 from pgmpy_em_ext.types import FloatArray
 
 LARGEST_RATE = 0.95
@@ -36,12 +36,12 @@ class Estimate(NamedTuple):
     rate: float
 
 
-def estimate(problem: Problem, memory: NoisyMemory, previous: FloatArray) -> Estimate:
+def estimate(problem: SampledProblem, memory: NoisyMemory, previous: FloatArray) -> Estimate:
     """Average the steps after the drift, and say how precise the average is.
 
     Parameters
     ----------
-    problem : Problem
+    problem : SampledProblem
         The M-step.
     memory : NoisyMemory
         Of the run.
@@ -81,7 +81,7 @@ def estimate(problem: Problem, memory: NoisyMemory, previous: FloatArray) -> Est
 
 
 def make_estimate(
-    problem: Problem,
+    problem: SampledProblem,
     parameters: FloatArray,
     statistics: FloatArray,
     square: FloatArray,
@@ -97,7 +97,7 @@ def make_estimate(
     return Estimate(parameters, statistics, errors, loss, rate)
 
 
-def _average_so_far(problem: Problem, memory: NoisyMemory, previous: FloatArray) -> Estimate:
+def _average_so_far(problem: SampledProblem, memory: NoisyMemory, previous: FloatArray) -> Estimate:
     """Average the last half of what there is; nothing is known of its error."""
     unknown = np.full_like(previous, np.inf)
     half = memory.means[len(memory.means) // 2 :]
@@ -105,7 +105,7 @@ def _average_so_far(problem: Problem, memory: NoisyMemory, previous: FloatArray)
     return Estimate(problem.family.maximize(statistics, previous), statistics, unknown, np.inf, 0.0)
 
 
-def share_of_one_draw(problem: Problem, resolution: FloatArray, statistics: FloatArray) -> FloatArray:
+def share_of_one_draw(problem: SampledProblem, resolution: FloatArray, statistics: FloatArray) -> FloatArray:
     """Tell by how much a single draw can move each entry: its weight beside that of the column, at most all of it."""
     total = problem.family.column_totals(statistics)
     return np.divide(resolution, total, out=np.ones_like(total), where=total > resolution)

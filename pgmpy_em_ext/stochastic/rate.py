@@ -4,10 +4,10 @@ import time
 
 import numpy as np
 
-from pgmpy_em_ext.em import Problem
 from pgmpy_em_ext.stochastic.draws import draw
 from pgmpy_em_ext.stochastic.judge import CALL_DRAWS
 from pgmpy_em_ext.stochastic.precision import LARGEST_RATE
+from pgmpy_em_ext.stochastic.problem import SampledProblem
 from pgmpy_em_ext.types import Chains, FloatArray
 
 DISPLACEMENT = 25.0
@@ -18,7 +18,7 @@ N_PAIRS = 2
 
 
 def measure_rate(
-    problem: Problem,
+    problem: SampledProblem,
     parameters: FloatArray,
     statistics: FloatArray,
     direction: FloatArray,
@@ -38,7 +38,7 @@ def measure_rate(
 
     Parameters
     ----------
-    problem : Problem
+    problem : SampledProblem
         Engine and M-step.
     parameters : float ndarray of shape (n_cells,)
         The estimate.
