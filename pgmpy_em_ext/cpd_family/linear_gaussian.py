@@ -7,11 +7,22 @@ from typing import Any
 import numpy as np
 from pgmpy.factors.continuous import LinearGaussianCPD
 
+from pgmpy_em_ext.cpd_family._base import Chart
+from pgmpy_em_ext.cpd_family.regression import (
+    NormalEquations,
+    RegressionInformation,
+    RegressionMetric,
+    normal_equations,
+)
 from pgmpy_em_ext.gaussian import GaussianArrays
 from pgmpy_em_ext.types import BoolArray, FloatArray
 
-COLLINEAR = 1e-10
-"""Eigenvalues of parents' moments, scaled to ones on the diagonal, below which a direction is not there."""
+FACTOR = 100.0
+"""By how much the variance after an accelerated step differs at most from that after an EM step: it may tend to zero,
+where the likelihood has no bound but the floor's, and a step that is much too long overflows."""
+
+SHRINK = 0.05
+"""What part of a variance's value after an EM step an extrapolated step leaves it at least."""
 
 
 @dataclass(frozen=True)
@@ -70,24 +81,20 @@ class LinearGaussian:
 
     def _regress(self, matrices: FloatArray, floor: float) -> FloatArray:
         """Give intercepts, coefficients and variances, one row for each matrix of moments."""
-        n_coefficients = matrices.shape[1] - 2
-        design, with_child = matrices[:, :-1, :-1].copy(), matrices[:, :-1, -1]
-        slopes = np.arange(1, n_coefficients + 1)
-        design[:, slopes, slopes] += self.ridge
-        size = np.sqrt(np.diagonal(design, axis1=1, axis2=2))
-        size = np.where(size > 0, size, 1.0)
-        values, vectors = np.linalg.eigh(design / size[:, :, None] / size[:, None, :])
-        kept = values > COLLINEAR
-        inverse = np.where(kept, 1.0 / np.where(kept, values, 1.0), 0.0)
-        projected = np.einsum("nij,ni->nj", vectors, with_child / size) * inverse
-        solution = np.einsum("nij,nj->ni", vectors, projected) / size
-        explained = np.einsum("ni,nij,nj->n", solution, design, solution)
-        residual = matrices[:, -1, -1] - 2 * np.einsum("ni,ni->n", solution, with_child) + explained
-        residual = np.maximum(residual, 0.0) + 2 * self.scale
-        n_records = matrices[:, 0, 0] + (2 * self.shape + 2 if self.scale > 0 else 0.0)
-        n_records = n_records + (n_coefficients if self.ridge > 0 else 0)
-        variance = np.maximum(residual / n_records, floor)
+        equations = normal_equations(matrices, self.ridge)
+        solution = equations.solve(equations.with_child)
+        variance = np.maximum(self._residual(equations, solution) / self._n_records(equations), floor)
         return np.column_stack([solution, variance])
+
+    def _residual(self, equations: NormalEquations, coefficients: FloatArray) -> FloatArray:
+        """Residual sums of squares, with what the priors add to them."""
+        return equations.residual(coefficients) + 2 * self.scale
+
+    def _n_records(self, equations: NormalEquations) -> FloatArray:
+        """Count the records over which these are divided, with what the priors add."""
+        n_slopes = equations.design.shape[1] - 1
+        n_records = equations.weight + (2 * self.shape + 2 if self.scale > 0 else 0.0)
+        return n_records + (n_slopes if self.ridge > 0 else 0)
 
     def log_priors(self, parameters: FloatArray) -> FloatArray:
         """Log density of each node's prior, up to a constant, in nats."""
@@ -119,6 +126,84 @@ class LinearGaussian:
     def absorbing(self, parameters: FloatArray) -> BoolArray:
         """Mark the parameters that are zero and that no M-step makes positive: none."""
         return np.zeros(len(parameters), dtype=bool)
+
+    def chart(self, parameters: FloatArray, moments: FloatArray, position: FloatArray | None = None) -> Chart:
+        """Give coefficients as they are, and half the log of each variance.
+
+        With M the moments of z = (1, parents), T those of z with the child, R the residual sum of squares and n the
+        records, priors included in all of them, the gradient is (T - M b) / s for the coefficients b and R / s - n
+        for half the log of the variance s. The complete-data information is M / s and 2 n; it joins coefficients of one
+        configuration only. A variance at its floor that would fall is held, and so are collinear directions, and
+        configurations without weight.
+
+        Parameters
+        ----------
+        parameters : float ndarray of shape (n_cells,)
+            Coefficients and variances.
+        moments : float ndarray of shape (n_statistics,)
+            Expected moments under them.
+        position : float ndarray, optional
+            Not needed: every variance has one logarithm.
+        """
+        found, gradient = parameters.copy(), np.zeros_like(parameters)
+        parts = []
+        for node in range(self.net.n_nodes):
+            block, floor = self.net.block(parameters, node), float(self.floor[node])
+            self.net.block(found, node)[:, -1] = np.log(block[:, -1]) / 2
+            if self.fixed[node]:
+                continue
+            matrices = self.net.moment_matrices(moments, node)
+            configs = np.flatnonzero(matrices[:, 0, 0] > 0)
+            equations = normal_equations(matrices[configs], self.ridge)
+            coefficients, variance = block[configs, :-1], block[configs, -1]
+            n_records = self._n_records(equations)
+            of_variance = self._residual(equations, coefficients) / variance - n_records
+            moves = (variance > floor) | (of_variance > 0)
+            rows = [equations.slope(coefficients) / variance[:, None], np.where(moves, of_variance, 0.0)]
+            self.net.block(gradient, node)[configs] = np.column_stack(rows)
+            information = np.where(moves, 2 * n_records, 0.0)
+            parts.append(RegressionInformation(node, configs, equations, variance, information))
+        return Chart(found, gradient, RegressionMetric(self.net, parts))
+
+    def tangent(self, position: FloatArray, vector: FloatArray) -> FloatArray:
+        """Take out the families that are fixed; everything else moves freely."""
+        return np.where(np.repeat(self.fixed, np.diff(self.net.offset)), 0.0, vector)
+
+    def retract(self, position: FloatArray, target: FloatArray, current: FloatArray) -> FloatArray:
+        """Take the exponentials of logarithms.
+
+        No variance leaves the range from its target over `FACTOR` to `FACTOR` times it. A configuration with a number
+        that is not finite becomes its target.
+        """
+        found = target.copy()
+        for node in range(self.net.n_nodes):
+            block, moved = self.net.block(found, node), self.net.block(position, node)
+            if self.fixed[node]:
+                block[:] = self.net.block(current, node)
+                continue
+            goal = np.log(block[:, -1]) / 2
+            reach = np.log(FACTOR) / 2
+            variance = np.exp(2 * np.clip(moved[:, -1], goal - reach, goal + reach))
+            variance = self._keep_above_floor(variance, block[:, -1], node)
+            usable = np.isfinite(moved).all(axis=1)
+            block[usable] = np.column_stack([moved[:, :-1], variance])[usable]
+        return found
+
+    def keep_inside(self, parameters: FloatArray, target: FloatArray) -> FloatArray:
+        """Let no variance fall below a part of its target, `SHRINK`; what is not finite becomes the target."""
+        found = target.copy()
+        for node in np.flatnonzero(~self.fixed).tolist():
+            block, moved = self.net.block(found, node), self.net.block(parameters, node)
+            variance = np.maximum(moved[:, -1], SHRINK * block[:, -1])
+            variance = self._keep_above_floor(variance, block[:, -1], node)
+            usable = np.isfinite(moved).all(axis=1)
+            block[usable] = np.column_stack([moved[:, :-1], variance])[usable]
+        return found
+
+    def _keep_above_floor(self, variance: FloatArray, target: FloatArray, node: int) -> FloatArray:
+        """Raise variances to the floor; those that EM leads to the floor follow it."""
+        floor = float(self.floor[node])
+        return np.where(target <= floor, target, np.maximum(variance, floor))
 
     def at_floor(self, parameters: FloatArray) -> list[tuple[int, int]]:
         """List the nodes and configurations whose variance is at its floor."""
