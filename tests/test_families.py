@@ -4,15 +4,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from problems import random_parameters
 
 from pgmpy_em_ext.acceleration import ACCELERATIONS
 from pgmpy_em_ext.blocks import whole_block
 from pgmpy_em_ext.cpd_family._base import DiagonalMetric
+from pgmpy_em_ext.cpd_family.categorical import Categorical
+from pgmpy_em_ext.cpd_family.joint import JointFamily
 from pgmpy_em_ext.cpd_family.linear_gaussian import FACTOR, SHRINK, LinearGaussian
 from pgmpy_em_ext.e_step.hybrid import GaussianEStep
 from pgmpy_em_ext.em import EMState, Problem, choose, init
 from pgmpy_em_ext.gaussian import ContinuousRows, lay_out_families
 from pgmpy_em_ext.monitor import StoppingRule
+from pgmpy_em_ext.network import build_network
 from pgmpy_em_ext.run import Progress, run
 from pgmpy_em_ext.types import Blocks, ExpectedStatistics
 
@@ -282,6 +286,63 @@ class TestRegressionRuns:
         assert left.status == "converged"
         assert left.state.objective == pytest.approx(limit.state.objective, abs=3e-3)
         assert left.gap <= 1e-3
+
+
+class TestJointFamily:
+    def parts(self):
+        rng = np.random.default_rng(0)
+        network = build_network(range(2), {0: [], 1: [0]}, {0: [0, 1], 1: [0, 1, 2]})
+        tables = Categorical(network, np.full(network.n_cells, 0.5), np.array([False, True, False]))
+        families = (tables, regressions(NET, PRIORS[3], fixed=(2,)))
+        vectors = [random_parameters(network, rng), random_regressions(NET, rng)]
+        statistics = [rng.gamma(1, size=network.n_cells), random_moments(NET, rng)]
+        return families, vectors, statistics, rng
+
+    def test_steps_and_priors_are_those_of_its_parts(self):
+        families, vectors, statistics, rng = self.parts()
+        joint = JointFamily(families)
+        cells, counts = np.concatenate(vectors), np.concatenate(statistics)
+        cases = list(zip(families, vectors, statistics, strict=True))
+        assert (joint.n_cells, joint.n_statistics) == (len(cells), len(counts))
+        assert joint.n_free == sum(family.n_free for family in families)
+        targets = [family.maximize(own, vector) for family, vector, own in cases]
+        same(joint.maximize(counts, cells), targets)
+        same(joint.log_priors(cells), [family.log_priors(vector) for family, vector, _ in cases])
+        same(joint.absorbing(cells), [family.absorbing(vector) for family, vector, _ in cases])
+        same(joint.fixed_families(), [family.fixed_families() for family in families])
+        moved = [vector + 0.1 * rng.normal(size=len(vector)) for vector in vectors]
+        steps = list(zip(families, moved, targets, vectors, strict=True))
+        to, there = np.concatenate(targets), np.concatenate(moved)
+        same(joint.tangent(cells, there), [family.tangent(here, step) for family, step, _, here in steps])
+        same(joint.retract(there, to, cells), [family.retract(*rest) for family, *rest in steps])
+        same(joint.keep_inside(there, to), [family.keep_inside(step, target) for family, step, target, _ in steps])
+
+    def test_coordinates_are_those_of_its_parts(self):
+        families, vectors, statistics, rng = self.parts()
+        joint = JointFamily(families)
+        chart = joint.chart(np.concatenate(vectors), np.concatenate(statistics))
+        charts = [family.chart(*each) for family, *each in zip(families, vectors, statistics, strict=True)]
+        same(chart.position, [each.position for each in charts])
+        same(chart.gradient, [each.gradient for each in charts])
+        same(chart.metric.informed, [each.metric.informed for each in charts])
+        pieces = [rng.normal(size=len(vector)) for vector in vectors]
+        for name in ("times", "solve", "squares", "inverse_squares"):
+            parts = [getattr(each.metric, name)(piece) for each, piece in zip(charts, pieces, strict=True)]
+            same(getattr(chart.metric, name)(np.concatenate(pieces)), parts)
+        moving = joint.tangent(chart.position, np.concatenate(pieces))
+        moving[: len(vectors[0])] = pieces[0]  # a fixed table has information too
+        check_metric(chart.metric, moving, rng)
+
+    def test_tables_keep_the_signs_that_they_are_given(self):
+        families, vectors, statistics, _ = self.parts()
+        position = -np.ones(sum(len(vector) for vector in vectors))
+        chart = JointFamily(families).chart(np.concatenate(vectors), np.concatenate(statistics), position)
+        assert (chart.position[: len(vectors[0])] < 0).all()
+        same(chart.position[len(vectors[0]) :], [families[1].chart(vectors[1], statistics[1]).position])
+
+
+def same(found, parts):
+    np.testing.assert_array_equal(found, np.concatenate(parts))
 
 
 def test_a_diagonal_metric():

@@ -122,6 +122,11 @@ class CPDFamily(Protocol):
     """
 
     @property
+    def n_cells(self) -> int:
+        """Length of the vector of parameters."""
+        ...
+
+    @property
     def n_statistics(self) -> int:
         """Length of the vector of expected statistics."""
         ...

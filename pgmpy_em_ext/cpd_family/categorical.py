@@ -189,6 +189,11 @@ class Categorical:
         return np.where(usable, vector / np.where(usable, sums, 1.0), target)
 
     @property
+    def n_cells(self) -> int:
+        """Number of parameters: the entries of all tables."""
+        return self.network.n_cells
+
+    @property
     def n_statistics(self) -> int:
         """Number of expected counts: one for each entry."""
         return self.network.n_cells

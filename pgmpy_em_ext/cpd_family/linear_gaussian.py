@@ -110,6 +110,11 @@ class LinearGaussian:
         return found
 
     @property
+    def n_cells(self) -> int:
+        """Length of the vector of parameters."""
+        return int(self.net.offset[-1])
+
+    @property
     def n_statistics(self) -> int:
         """Length of the vector of moments."""
         return int(self.net.moment_offset[-1])
