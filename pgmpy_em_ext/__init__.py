@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pgmpy_em_ext._version import __version__
 
 if TYPE_CHECKING:
+    from pgmpy_em_ext.conditional_gaussian_cpd import ConditionalGaussianCPD
     from pgmpy_em_ext.e_step._base import EStep
     from pgmpy_em_ext.e_step.approx_inference import ApproxInferenceEStep
     from pgmpy_em_ext.e_step.enumeration import EnumerationEStep
@@ -42,6 +43,7 @@ _MODULES = {
     "BeliefPropagationEStep": "e_step.pgmpy_inference",
     "BootstrapTables": "uncertainty",
     "Chains": "types",
+    "ConditionalGaussianCPD": "conditional_gaussian_cpd",
     "CPDColumn": "types",
     "DegenerateWeightsError": "exceptions",
     "Dirichlet": "prior",
@@ -91,6 +93,7 @@ __all__ = [
     "BootstrapTables",
     "CPDColumn",
     "Chains",
+    "ConditionalGaussianCPD",
     "DegenerateWeightsError",
     "Dirichlet",
     "EStep",
