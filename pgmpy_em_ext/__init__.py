@@ -10,6 +10,7 @@ from pgmpy_em_ext._version import __version__
 
 if TYPE_CHECKING:
     from pgmpy_em_ext.conditional_gaussian_cpd import ConditionalGaussianCPD
+    from pgmpy_em_ext.conditional_gaussian_network import ConditionalGaussianNetwork
     from pgmpy_em_ext.e_step._base import EStep
     from pgmpy_em_ext.e_step.approx_inference import ApproxInferenceEStep
     from pgmpy_em_ext.e_step.enumeration import EnumerationEStep
@@ -44,6 +45,7 @@ _MODULES = {
     "BootstrapTables": "uncertainty",
     "Chains": "types",
     "ConditionalGaussianCPD": "conditional_gaussian_cpd",
+    "ConditionalGaussianNetwork": "conditional_gaussian_network",
     "CPDColumn": "types",
     "DegenerateWeightsError": "exceptions",
     "Dirichlet": "prior",
@@ -94,6 +96,7 @@ __all__ = [
     "CPDColumn",
     "Chains",
     "ConditionalGaussianCPD",
+    "ConditionalGaussianNetwork",
     "DegenerateWeightsError",
     "Dirichlet",
     "EStep",
