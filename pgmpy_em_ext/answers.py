@@ -49,6 +49,8 @@ class Fitted(NamedTuple):
         does not suffice.
     seed : int
         Of its chains.
+    silent : tuple of int
+        Variables that are left out of the rows that miss them: evidence, which nobody asks about.
     """
 
     network: Network
@@ -58,6 +60,7 @@ class Fitted(NamedTuple):
     sampler: GibbsEStep | None = None
     prefers_chains: bool = False
     seed: int = 0
+    silent: tuple[int, ...] = ()
 
 
 def _in_batches(
@@ -70,6 +73,9 @@ def _in_batches(
     """Answer a question about rows, batch by batch."""
     network, parameters, batch_size, memory_budget = fitted[:4]
     roles = find_roles(network, codes, prune_barren=prune_barren)
+    for node in fitted.silent:
+        roles.dead[:, node] |= roles.alive[:, node]
+        roles.alive[:, node] = False
     for batch, rows in sweep_in_batches(network, parameters, codes, batch_size, roles, memory_budget=memory_budget):
         yield answer(batch, rows)
 
@@ -207,7 +213,8 @@ def posteriors(fitted: Fitted, codes: IntArray) -> dict[int, tuple[IntArray, Flo
     parts = _ask(fitted, distinct, first, lambda: answer, fitted.seed, prune_barren=False)
     check_possible(fitted.network, codes, parts.log_likelihoods([single for single, _ in parts.answers])[inverse])
     found: dict[int, tuple[IntArray, FloatArray]] = {}
-    for node in np.flatnonzero((codes == MISSING).any(axis=0)).tolist():
+    asked = [node for node in range(fitted.network.n_nodes) if node not in fitted.silent]
+    for node in (node for node in asked if (codes[:, node] == MISSING).any()):
         known = np.zeros((len(distinct), fitted.network.cardinalities[node]))
         missing = distinct[:, node] == MISSING
         pieces = [posteriors[node] for _, posteriors in parts.answers if node in posteriors]

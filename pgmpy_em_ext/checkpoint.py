@@ -13,20 +13,27 @@ import numpy as np
 
 from pgmpy_em_ext.blocks import BlockProgress
 from pgmpy_em_ext.monitor import has_fallen
-from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.race import Race
 from pgmpy_em_ext.run import Progress
 from pgmpy_em_ext.stochastic import Method, StochasticEM
-from pgmpy_em_ext.types import Evidence
 
 SECONDS_BETWEEN_SAVES = 10.0
 
 
-def fingerprint(network: Network, evidence: Evidence, arrays: Iterable[np.ndarray], engine: str) -> str:
-    """Digest what a run climbs and where it starts, so that no run goes on from another problem's parameters."""
-    digest = hashlib.sha256()
-    digest.update(repr((network.names, network.state_names, network.families, engine)).encode())
-    for array in (*evidence[:2], *arrays):
+def fingerprint(identity: str, arrays: Iterable[np.ndarray], engine: str) -> str:
+    """Digest what a run climbs and where it starts, so that no run goes on from another problem's parameters.
+
+    Parameters
+    ----------
+    identity : str
+        Tells the network from all others.
+    arrays : iterable of ndarrays
+        The data, the prior, the starts.
+    engine : str
+        What computes.
+    """
+    digest = hashlib.sha256(f"{identity} {engine}".encode())
+    for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 

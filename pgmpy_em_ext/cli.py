@@ -1,4 +1,4 @@
-"""The command line: files in, `WeightedEM`, files out.
+"""The command line: files in, `WeightedEM` or `ConditionalGaussianEM`, files out.
 
 pgmpy takes seconds to import, so whatever needs it is imported inside the commands.
 """
@@ -6,10 +6,10 @@ pgmpy takes seconds to import, so whatever needs it is imported inside the comma
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
@@ -17,9 +17,11 @@ from pgmpy_em_ext.layout import align
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pgmpy.models import DiscreteBayesianNetwork
+    from pgmpy.base import DAG
 
+    from pgmpy_em_ext.conditional_gaussian_em import ConditionalGaussianEM
     from pgmpy_em_ext.prior import Prior
+    from pgmpy_em_ext.types import CPDColumn
     from pgmpy_em_ext.weighted_em import WeightedEM
 
 USER_ERRORS = (click.ClickException, ValueError, TypeError, OSError, ImportError)
@@ -27,12 +29,15 @@ USER_ERRORS = (click.ClickException, ValueError, TypeError, OSError, ImportError
 
 IN_OUR_WORDS = (
     (r"declare it with model\.latents = \{\.\.\., '(.*?)'\}", r"name it with --latent \1"),
-    (r"set model\.latents without the variable", "leave out its --latent"),
+    (r"set model\.latents without the variable", "leave out its --latent, unless the network's file calls it latent"),
     (r"declare the state with state_names=\{.*?\}", "add the state to the network's file"),
     (r"by (the fitted model|the model's CPDs)", "by the network's file"),
     (r"^latent_card says (\d+) states for '(.*?)', but", r"--latent \2=\1, but"),
     (r", or leave latent_card out", ""),
     (r"^init_cpds( |=)'(\w+)'", r"--init \2"),
+    (r"^init_cpds: ", "--init model: "),
+    (r"come from init_cpds", "come from the network's file"),
+    (r"give (discrete|continuous)=\[\.\.\., '(.*?)'\]", r"say --\1 \2"),
     (r"^e_step '", "--e-step '"),
     (r"^(tol|max_iter|max_time|seed) must", lambda found: f"--{found[1].replace('_', '-')} must"),
     (r"^n_init must", "--restarts must"),
@@ -42,6 +47,53 @@ IN_OUR_WORDS = (
 
 ERROR_STATUS = 2
 SHOWN_ROWS = 3
+
+CONTINUOUS_STARTS = ("kmeans++", "random", "complete_case", "model")
+"""What --init may be in a network with continuous variables."""
+
+
+class Given(NamedTuple):
+    """A network and a table, read and matched.
+
+    Attributes
+    ----------
+    model : DAG
+        The network of the file, its latent variables as the user wants them.
+    table : pandas.DataFrame
+        Missing cells are marked, and columns of continuous variables are numbers.
+    texts : pandas.DataFrame
+        The same before numbers were read.
+    discrete, continuous : list
+        The variables of each kind.
+    cards : dict
+        Numbers of states of latent variables, where the user gives them.
+    note : str
+        What to tell of it.
+    """
+
+    model: "DAG"
+    table: "pd.DataFrame"
+    texts: "pd.DataFrame"
+    discrete: list[Hashable]
+    continuous: list[Hashable]
+    cards: dict[str, int]
+    note: str
+
+
+class Said(NamedTuple):
+    """What the user says of variables.
+
+    Attributes
+    ----------
+    latents : tuple of str
+        Names, or names with a number of states.
+    discrete, continuous : tuple of str
+        Names.
+    """
+
+    latents: tuple[str, ...] = ()
+    discrete: tuple[str, ...] = ()
+    continuous: tuple[str, ...] = ()
 
 
 def _say(kind: str, message: str) -> None:
@@ -113,7 +165,12 @@ def _data_options(command: Callable) -> Callable:
             "None and so on, unless the network has a state of that name.",
         ),
         _path("--data", required=True, help="Table: .csv, .tsv (also .gz) or .parquet."),
-        _path("--network", required=True, help="Network: .bif, .xmlbif, .xdsl or .net (also .gz)."),
+        _path(
+            "--network",
+            required=True,
+            help="Network: .bif, .xmlbif, .xdsl or .net; with continuous variables .json; a structure alone: .csv or "
+            ".tsv with the columns parent and child (each also .gz).",
+        ),
     ):
         command = decorate(command)
     return command
@@ -122,27 +179,38 @@ def _data_options(command: Callable) -> Callable:
 @click.group(cls=OneLineErrors, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pgmpy_em_ext", prog_name="pgmpy-em")
 def main() -> None:
-    """Fit discrete Bayesian networks to incomplete data, and use them."""
+    """Fit Bayesian networks to incomplete data, and use them."""
 
 
 @main.command()
 @_data_options
-@_path("--output", required=True, help="The fitted network; same endings as --network.")
+@_path(
+    "--output",
+    required=True,
+    help="The fitted network: .bif, .xmlbif, .xdsl or .net; with continuous variables .json (each also .gz).",
+)
 @click.option(
     "--latent",
     "latents",
     multiple=True,
     metavar="NODE[=STATES]",
-    help="A node that is never observed, with its number of states; repeatable.",
+    help="A node that is never observed, with its number of states if it is discrete; repeatable.",
 )
-@click.option("--prior", metavar="NAME[:NUMBER]", help="BDeu:10, K2 or Dirichlet:0.5; none by default.")
+@click.option(
+    "--continuous", multiple=True, metavar="NODE", help="A node that is a number, whatever the file says; repeatable."
+)
+@click.option(
+    "--discrete", multiple=True, metavar="NODE", help="A node that has states, whatever the file says; repeatable."
+)
+@click.option("--prior", metavar="NAME[:NUMBER]", help="Of tables: BDeu:10, K2 or Dirichlet:0.5; none by default.")
 @click.option("--restarts", type=int, help="Runs, of which the best is kept; by default 16 with latents, else 1.")
 @click.option("--weights", metavar="COLUMN", help="Column with the weight of each row.")
 @click.option(
     "--init",
     metavar="STRATEGY",
     help="Where to start: available_case (the default), complete_case, marginal_mode, nearest_neighbor, random, "
-    "prior, uniform, or model (the file's CPDs).",
+    "prior, uniform, or model (the file's CPDs). With continuous variables: kmeans++ (the default), random, "
+    "complete_case, or model.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all random starts.")
 @click.option("--tol", type=float, default=1e-3, show_default=True, help="Nats to the optimum at which to stop.")
@@ -153,7 +221,7 @@ def main() -> None:
     metavar="ENGINE",
     default="exact",
     show_default=True,
-    help="exact, enumeration, variable_elimination or belief_propagation.",
+    help="exact, enumeration, variable_elimination or belief_propagation; with continuous variables exact.",
 )
 @click.option("--jobs", type=int, default=1, show_default=True, help="Runs side by side; -1 for all processors.")
 def fit(
@@ -163,84 +231,76 @@ def fit(
     marks: tuple[str, ...],
     quiet: bool,
     latents: tuple[str, ...],
-    prior: str | None,
-    restarts: int | None,
+    continuous: tuple[str, ...],
+    discrete: tuple[str, ...],
     weights: str | None,
-    init: str | None,
-    seed: int,
-    tol: float,
-    max_iter: int,
-    max_time: float | None,
-    e_step: str,
-    jobs: int,
+    **options: Any,
 ) -> None:
     """Estimate a network's CPDs from a table with holes.
 
-    The network's file gives the structure and the states. All rows are used,
-    whatever is missing in them.
+    The network's file gives the structure, the states, and which variables are
+    continuous; where it gives the structure alone, columns of numbers are
+    continuous. All rows are used, whatever is missing in them.
 
     Example: pgmpy-em fit --network asia.bif --data asia.csv --output fitted.bif
     """
-    from pgmpy_em_ext.formats import check_folder, check_names, write_network
+    from pgmpy_em_ext.formats import check_ending, check_folder
     from pgmpy_em_ext.tables import read_weights
-    from pgmpy_em_ext.weighted_em import WeightedEM
 
     check_folder(output)
-    check_names(output, {})
-    model, table, note = _read(network, data, marks)
-    cards = _declare_latents(model, latents, network)
-    _check_early(model, table, output)
-    estimator = WeightedEM(
-        latent_card=cards,
-        max_iter=max_iter,
-        n_jobs=jobs,
-        seed=seed,
-        init_cpds=init,
-        show_progress=not quiet and sys.stderr.isatty(),
-        e_step=e_step,
-        prior=_parse_prior(prior),
-        n_init=restarts,
-        tol=tol,
-        max_time=max_time,
-    )
-    sample_weight = None
+    check_ending(output)
+    given = _read(network, data, marks, Said(latents, discrete, continuous))
+    _check_early(given, output)
+    show_progress = not quiet and sys.stderr.isatty()
+    make = _continuous_estimator if given.continuous else _discrete_estimator
+    estimator = make(given, show_progress=show_progress, **options)
+    table, sample_weight = given.table, None
     if weights is not None:
-        sample_weight = read_weights(table, weights, set(model.nodes()))
+        sample_weight = read_weights(table, weights, set(given.model.nodes()))
         table = table.drop(columns=weights)
     with _short_warnings():
-        estimator.fit(model, table, sample_weight=sample_weight)
-        write_network(output, estimator.parameters_, model.name)
+        estimator.fit(given.model, table, sample_weight=sample_weight)
+        _write_network(output, estimator, given.model)
     if not quiet:
-        _say_note(note)
-        click.echo(align([*_summary(estimator), ("written", str(output))], "<<"))
+        _say_note(given.note)
+        rows = _continuous_summary(estimator, given, sample_weight) if given.continuous else _summary(estimator)
+        click.echo(align([*rows, ("written", str(output))], "<<"))
 
 
 @main.command()
 @_data_options
 @_path("--output", required=True, help="The filled table; same endings as --data.")
-@click.option("--how", type=click.Choice(["mode", "sample"]), default="mode", show_default=True)
+@click.option(
+    "--how",
+    type=click.Choice(["mode", "mean", "sample"]),
+    default="mode",
+    show_default=True,
+    help="Each cell by itself (mode; with continuous variables also called mean), or a draw.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of --how sample.")
 def impute(network: Path, data: Path, output: Path, marks: tuple[str, ...], quiet: bool, how: str, seed: int) -> None:
     """Fill the holes of a table by a fitted network.
 
-    "mode" fills each cell with its most probable state, "sample" draws all cells of
-    a row together. Other columns stay as they are; none is added.
+    "mode" fills each cell by itself: with its most probable state, or, if it is a
+    number, with its mean given what the row observes. In networks with continuous
+    variables "mean" is the same. "sample" draws all cells of a row together. Other
+    columns stay as they are; none is added.
     """
     from pgmpy_em_ext.formats import check_folder
-    from pgmpy_em_ext.tables import table_ending, write_table
-    from pgmpy_em_ext.weighted_em import WeightedEM
+    from pgmpy_em_ext.tables import keep_texts, table_ending, write_table
 
     check_folder(output)
     table_ending(output)
-    model, table, note = _read(network, data, marks)
+    given = _read(network, data, marks)
+    table = given.table
     with _short_warnings():
-        filled = WeightedEM.from_model(model, seed=seed).impute(table, how=how)
-        write_table(output, filled)
+        filled: Any = _from_model(given, seed=seed).impute(table, how=_read_how(how, given))
+        write_table(output, keep_texts(filled[list(table.columns)], given.texts, given.continuous))
     if not quiet:
-        _say_note(note)
-        known = [name for name in model.nodes() if name in table.columns]
+        _say_note(given.note)
+        known = [name for name in given.model.nodes() if name in table.columns]
         n_filled = int(table[known].isna().sum().sum())
-        rows = [("rows", f"{len(table):,}"), *_columns(model, table), ("cells filled", f"{n_filled:,}")]
+        rows = [("rows", f"{len(table):,}"), *_columns(given.model, table), ("cells filled", f"{n_filled:,}")]
         click.echo(align([*rows, ("written", str(output))], "<<"))
 
 
@@ -251,26 +311,28 @@ def impute(network: Path, data: Path, output: Path, marks: tuple[str, ...], quie
 def score(
     network: Path, data: Path, marks: tuple[str, ...], quiet: bool, weights: str | None, output: Path | None
 ) -> None:
-    """Compute the log-likelihood of a table under a fitted network, in nats."""
+    """Compute the log-likelihood of a table under a fitted network, in nats.
+
+    Of continuous variables it is the log-density, in the units of the table.
+    """
     import numpy as np
     import pandas as pd
 
     from pgmpy_em_ext.encoding import check_weight
     from pgmpy_em_ext.formats import check_folder
     from pgmpy_em_ext.tables import read_weights, table_ending, write_table
-    from pgmpy_em_ext.weighted_em import WeightedEM
 
     if output is not None:
         check_folder(output)
         table_ending(output)
-    model, table, note = _read(network, data, marks)
-    given = None if weights is None else read_weights(table, weights, set(model.nodes()))
-    weight = check_weight(given, table)
-    samples = WeightedEM.from_model(model).score_samples(table)
+    given = _read(network, data, marks)
+    model, table = given.model, given.table
+    weight = check_weight(None if weights is None else read_weights(table, weights, set(model.nodes())), table)
+    samples = _from_model(given).score_samples(table)
     if output is not None:
         write_table(output, pd.DataFrame({"row": range(len(table)), "log_likelihood": samples}))
     if not quiet:
-        _say_note(note)
+        _say_note(given.note)
     counted = weight > 0
     impossible = np.flatnonzero(counted & np.isneginf(samples))
     if len(impossible):
@@ -297,7 +359,7 @@ def demo(rows: int, seed: int, output: Path) -> None:
         run_demo(rows, seed, output)
 
 
-def _columns(model: "DiscreteBayesianNetwork", table: "pd.DataFrame") -> list[tuple[str, str]]:
+def _columns(model: "DAG", table: "pd.DataFrame") -> list[tuple[str, str]]:
     """Say which variables have no column, and are taken as unobserved, and which columns are ignored."""
     absent = [name for name in model.nodes() if name not in table.columns]
     ignored = [str(name) for name in table.columns if name not in model.nodes()]
@@ -310,27 +372,48 @@ def _say_note(note: str) -> None:
         _say("note", note)
 
 
-def _read(network: Path, data: Path, marks: tuple[str, ...]) -> tuple["DiscreteBayesianNetwork", "pd.DataFrame", str]:
-    """Read a network and a table, whose missing cells are marked by the network's states; and what to tell of it."""
-    from pgmpy_em_ext.formats import read_network
-    from pgmpy_em_ext.structure import declared_states, read_structure
-    from pgmpy_em_ext.tables import default_marks, mark_missing, read_table
+def _read(network: Path, data: Path, marks: tuple[str, ...], said: Said | None = None) -> Given:
+    """Read a network and a table, whose missing cells are marked by the network's states."""
+    from pgmpy_em_ext.structure import declared_states, read_any_structure
+    from pgmpy_em_ext.tables import default_marks, mark_missing, read_numbers, read_table
 
-    model = read_network(network)
-    structure = read_structure(model)
+    said = Said() if said is None else said
+    model = _read_model(network)
+    raw = read_table(data)
+    cards = _declare_latents(model, said.latents, network)
+    kinds = _known_kinds(model, said, cards, network)
+    structure = read_any_structure(model)
     declared = declared_states(structure.cpds)
-    states = {name: declared.get(name, ()) for name in structure.names}
-    table, kept = mark_missing(read_table(data), states, marks or default_marks(data))
+    states = {name: () if kinds.get(name) == "continuous" else declared.get(name, ()) for name in structure.names}
+    texts, kept = mark_missing(raw, states, marks or default_marks(data))
+    numbers = [name for name, kind in kinds.items() if kind == "continuous"]
+    table = read_numbers(texts, numbers, [name for name in structure.names if name not in kinds])
+    discrete, continuous = _sort_variables(model, table, kinds)
+    model = model if continuous else _as_discrete(model)
+    return Given(model, table, texts, discrete, continuous, cards, _note_marks(kept))
+
+
+def _read_model(network: Path) -> "DAG":
+    """Read a network's file, or a structure's, by its ending."""
+    from pgmpy_em_ext.conditional_gaussian_network import ConditionalGaussianNetwork
+    from pgmpy_em_ext.formats import CONDITIONAL_GAUSSIAN, EDGE_LISTS, ending_of, read_edges, read_network
+
+    if ending_of(network) == CONDITIONAL_GAUSSIAN:
+        return ConditionalGaussianNetwork.load(network)
+    return read_edges(network) if ending_of(network) in EDGE_LISTS else read_network(network)
+
+
+def _note_marks(kept: Mapping[str, list[Hashable]]) -> str:
+    """Say which of the usual marks were read as states."""
     if not kept:
-        return model, table, ""
+        return ""
     found = ", ".join(f"{mark!r} in {columns}" for mark, columns in kept.items())
     marks_to_name = " ".join(f"--missing {mark!r}" for mark in (*kept, "?"))
-    note = f"read as states, as the network declares them: {found}. To make them missing: {marks_to_name}."
-    return model, table, note
+    return f"read as states, as the network declares them: {found}. To make them missing: {marks_to_name}."
 
 
-def _declare_latents(model: "DiscreteBayesianNetwork", given: tuple[str, ...], network: Path) -> dict[str, int]:
-    """Make nodes latent, in place, and give the cardinalities that are named."""
+def _declare_latents(model: "DAG", given: tuple[str, ...], network: Path) -> dict[str, int]:
+    """Make nodes latent, in place, beside those that the file calls so, and give the cardinalities that are named."""
     cards = {}
     names = set()
     for text in given:
@@ -343,20 +426,180 @@ def _declare_latents(model: "DiscreteBayesianNetwork", given: tuple[str, ...], n
         if equals:
             cards[name] = int(number)
     if names:
-        model.latents = names  # pgmpy hands out a copy, so that adding to it does nothing
+        model.latents = names | set(model.latents)  # pgmpy hands out a copy, so that adding to it does nothing
     return cards
 
 
-def _check_early(model: "DiscreteBayesianNetwork", table: "pd.DataFrame", output: Path) -> None:
-    """Find names that the output's format cannot hold before the fit, not after it."""
-    from pgmpy_em_ext.encoding import observed_states, read_table
-    from pgmpy_em_ext.formats import check_names
-    from pgmpy_em_ext.structure import declared_states, read_structure
+def _known_kinds(model: "DAG", said: Said, cards: Mapping[str, int], network: Path) -> dict[Hashable, str]:
+    """Say which variables are "discrete", and which "continuous", as far as it is known without the table.
 
-    structure = read_structure(model)
-    declared = declared_states(structure.cpds)
-    observed = observed_states(read_table(table, structure.names))
-    check_names(output, {name: declared.get(name, observed.get(name, ())) for name in structure.names})
+    What the user says comes first, then the file: CPDs of normal distributions make variables continuous; the formats
+    that declare states for all variables make them discrete; a structure alone says nothing.
+    """
+    from pgmpy.models import DiscreteBayesianNetwork
+
+    from pgmpy_em_ext.conditional_gaussian_network import ConditionalGaussianNetwork
+
+    kinds: dict[Hashable, str] = {}
+    if isinstance(model, ConditionalGaussianNetwork):
+        kinds = dict.fromkeys(model.discrete_nodes, "discrete") | dict.fromkeys(model.continuous_nodes, "continuous")
+    elif isinstance(model, DiscreteBayesianNetwork):
+        kinds = dict.fromkeys(model.nodes(), "discrete")
+    kinds |= dict.fromkeys(cards, "discrete")
+    for kind, names in (("discrete", said.discrete), ("continuous", said.continuous)):
+        for name in names:
+            if name not in model.nodes():
+                raise ValueError(f"--{kind} {name}: {network} has no node {name!r}. Known: {list(model.nodes())}.")
+            kinds[name] = kind
+    for name in said.continuous:
+        if name in said.discrete:
+            raise ValueError(f"{name!r} is named by both --discrete and --continuous. Leave one out.")
+        if name in cards:
+            raise ValueError(f"--latent {name}={cards[name]}: {name!r} is continuous, and has no states. Leave out =.")
+    return kinds
+
+
+def _sort_variables(
+    model: "DAG", table: "pd.DataFrame", kinds: Mapping[Hashable, str]
+) -> tuple[list[Hashable], list[Hashable]]:
+    """Sort variables into discrete and continuous ones, those of unknown kind by their columns."""
+    from pgmpy_em_ext.kinds import find_kinds
+    from pgmpy_em_ext.structure import read_any_structure
+
+    structure = read_any_structure(model)
+    discrete, continuous = ([name for name in kinds if kinds[name] == kind] for kind in ("discrete", "continuous"))
+    if len(discrete) == len(structure.names):
+        return list(structure.names), []
+    return find_kinds(structure.names, structure.parents, table, discrete=discrete, continuous=continuous)
+
+
+def _as_discrete(model: "DAG") -> "DAG":
+    """Turn a network whose variables are all discrete into pgmpy's own kind."""
+    from pgmpy.factors.discrete import TabularCPD
+    from pgmpy.models import DiscreteBayesianNetwork
+
+    from pgmpy_em_ext.conditional_gaussian_network import ConditionalGaussianNetwork
+
+    if not isinstance(model, ConditionalGaussianNetwork):
+        return model
+    found = DiscreteBayesianNetwork()
+    found.add_nodes_from(model.nodes())
+    found.add_edges_from(model.edges())
+    found.add_cpds(*(cpd for cpd in model.cpds if isinstance(cpd, TabularCPD)))
+    found.latents = set(model.latents)
+    return found
+
+
+def _check_early(given: Given, output: Path) -> None:
+    """Find what the output's format cannot hold before the fit, not after it."""
+    from pgmpy_em_ext.encoding import observed_states, read_table
+    from pgmpy_em_ext.formats import CONDITIONAL_GAUSSIAN, check_ending, check_names, ending_of
+    from pgmpy_em_ext.structure import declared_states, read_any_structure
+    from pgmpy_em_ext.tagged_json import write_value
+
+    check_ending(output, given.continuous)
+    declared = declared_states(read_any_structure(given.model).cpds)
+    observed = observed_states(read_table(given.table, given.discrete))
+    states = {name: declared.get(name, observed.get(name, ())) for name in given.discrete}
+    if ending_of(output) != CONDITIONAL_GAUSSIAN:
+        check_names(output, states)
+        return
+    for name, names in states.items():
+        for state in names:
+            write_value(state, f"{name!r}: the state")
+
+
+def _discrete_estimator(
+    given: Given, *, init: str | None, restarts: int | None, prior: str | None, jobs: int, **options: Any
+) -> "WeightedEM":
+    """Make the estimator of a discrete network."""
+    from pgmpy_em_ext.weighted_em import WeightedEM
+
+    return WeightedEM(
+        latent_card=given.cards, init_cpds=init, n_init=restarts, prior=_parse_prior(prior), n_jobs=jobs, **options
+    )
+
+
+def _continuous_estimator(
+    given: Given,
+    *,
+    init: str | None,
+    restarts: int | None,
+    prior: str | None,
+    jobs: int,
+    e_step: str,
+    **options: Any,
+) -> "ConditionalGaussianEM":
+    """Make the estimator of a network with continuous variables; refuse what it does not know."""
+    from pgmpy_em_ext.conditional_gaussian_em import ConditionalGaussianEM
+
+    if e_step != "exact":
+        raise ValueError(f"--e-step {e_step}: with continuous variables only exact is known. Leave it out.")
+    if init not in (None, *CONTINUOUS_STARTS):
+        raise ValueError(f"--init {init}: with continuous variables known are {', '.join(CONTINUOUS_STARTS)}.")
+    if prior is not None and not given.discrete:
+        raise ValueError(f"--prior {prior} is for discrete variables, and the network has none. Leave it out.")
+    from_file = init == "model"
+    return ConditionalGaussianEM(
+        discrete=given.discrete,
+        continuous=given.continuous,
+        latent_card=given.cards,
+        init_cpds=_cpds_of_file(given) if from_file else init,
+        n_init=1 if from_file and restarts is None else restarts,
+        prior=_parse_prior(prior),
+        n_jobs=jobs,
+        **options,
+    )
+
+
+def _cpds_of_file(given: Given) -> dict[Hashable, Any]:
+    """Give the file's CPDs, one of each variable and of its kind."""
+    from pgmpy.factors.discrete import TabularCPD
+
+    found = {
+        cpd.variable: cpd
+        for cpd in getattr(given.model, "cpds", [])
+        if isinstance(cpd, TabularCPD) == (cpd.variable in given.discrete)
+    }
+    absent = [name for name in given.model.nodes() if name not in found]
+    if absent:
+        raise ValueError(f"--init model needs a CPD of every variable, but the network's file has none for {absent}.")
+    return found
+
+
+def _from_model(given: Given, **arguments: Any) -> "WeightedEM | ConditionalGaussianEM":
+    """Make an estimator with the file's own CPDs."""
+    from pgmpy_em_ext.conditional_gaussian_em import ConditionalGaussianEM
+    from pgmpy_em_ext.weighted_em import WeightedEM
+
+    return (ConditionalGaussianEM if given.continuous else WeightedEM).from_model(given.model, **arguments)
+
+
+def _read_how(how: str, given: Given) -> str:
+    """Translate --how for the estimator: it calls the fillings cell by cell "mode", or "mean" if some are numbers."""
+    if how == "mean" and not given.continuous:
+        raise click.BadParameter(
+            "'mean' is not one of 'mode', 'sample' where all variables are discrete.",
+            click.get_current_context(),
+            param_hint="'--how'",
+        )
+    return "mean" if how == "mode" and given.continuous else how
+
+
+def _write_network(output: Path, estimator: "WeightedEM | ConditionalGaussianEM", model: "DAG") -> None:
+    """Write a fitted network in the format of the file's ending."""
+    from pgmpy_em_ext.conditional_gaussian_network import ConditionalGaussianNetwork
+    from pgmpy_em_ext.formats import CONDITIONAL_GAUSSIAN, ending_of, write_network
+
+    if ending_of(output) != CONDITIONAL_GAUSSIAN:
+        write_network(output, estimator.parameters_, model.name)
+        return
+    fitted = ConditionalGaussianNetwork()
+    fitted.add_nodes_from(model.nodes())
+    fitted.add_edges_from(model.edges())
+    fitted.latents = set(model.latents)
+    fitted.add_cpds(*estimator.parameters_)
+    fitted.save(output)
 
 
 def _parse_prior(text: str | None) -> "Prior | None":
@@ -383,14 +626,58 @@ def _parse_prior(text: str | None) -> "Prior | None":
 
 
 def _summary(estimator: "WeightedEM") -> list[tuple[str, str]]:
-    """Say in short what a fit did."""
+    """Say in short what a fit of a discrete network did."""
     reduction = estimator.reduction_
-    weights = "" if reduction.total_weight == reduction.n_rows else f" (weights: {reduction.total_weight:,.6g})"
-    ended = "yes" if estimator.converged_ else f"no ({estimator.status_})"
     rows = [
-        ("rows", f"{reduction.n_rows:,}{weights}"),
+        ("rows", _count_rows(reduction.n_rows, reduction.total_weight)),
         ("holes", f"{reduction.n_missing_cells:,}"),
         ("distinct rows", f"{reduction.n_distinct_rows:,}"),
+        *_tell_of_runs(estimator),
+    ]
+    if estimator.unidentified_rows_:
+        rows.append(("unidentified", _name_columns("parent configurations without data", estimator.unidentified_rows_)))
+    return rows + _other_columns(reduction.promoted_latents, reduction.ignored_columns)
+
+
+def _continuous_summary(estimator: "ConditionalGaussianEM", given: Given, sample_weight: Any) -> list[tuple[str, str]]:
+    """Say in short what a fit of a network with continuous variables did."""
+    import numpy as np
+
+    weight = np.ones(len(given.table)) if sample_weight is None else sample_weight
+    names = [name for name in given.model.nodes() if name in given.table.columns]
+    known = given.table.loc[weight > 0, names]
+    empty = [name for name in names if known[name].isna().all()]
+    rows = [
+        ("rows", _count_rows(len(given.table), float(weight.sum()))),
+        ("discrete", ", ".join(map(str, given.discrete)) or "none"),
+        ("continuous", ", ".join(map(str, given.continuous))),
+        ("holes", f"{int(known.drop(columns=empty).isna().sum().sum()):,}"),
+        *_tell_of_runs(estimator),
+    ]
+    if estimator.floored_:
+        rows.append(("at their floor", _name_columns("variances", estimator.floored_)))
+    promoted = [name for name in empty if name not in given.model.latents]
+    return rows + _other_columns(promoted, estimator.ignored_columns_)
+
+
+def _count_rows(n_rows: int, total_weight: float) -> str:
+    return f"{n_rows:,}" + ("" if total_weight == n_rows else f" (weights: {total_weight:,.6g})")
+
+
+def _other_columns(empty: Sequence[Hashable], ignored: Sequence[Hashable]) -> list[tuple[str, str]]:
+    """Name the columns without a value, and those that are no variables."""
+    rows = []
+    if empty:
+        rows.append(("empty columns", ", ".join(map(str, empty)) + " (taken as latent)"))
+    if ignored:
+        rows.append(("ignored columns", ", ".join(map(str, ignored))))
+    return rows
+
+
+def _tell_of_runs(estimator: "WeightedEM | ConditionalGaussianEM") -> list[tuple[str, str]]:
+    """Say how the runs went, and what they found."""
+    ended = "yes" if estimator.converged_ else f"no ({estimator.status_})"
+    return [
         ("runs", _runs(estimator)),
         ("iterations", f"{estimator.n_iter_:,}"),
         ("converged", ended),
@@ -400,16 +687,9 @@ def _summary(estimator: "WeightedEM") -> list[tuple[str, str]]:
         ("AIC", f"{estimator.aic_:.6f}"),
         ("BIC", f"{estimator.bic_:.6f}"),
     ]
-    if estimator.unidentified_rows_:
-        rows.append(("unidentified", _unidentified(estimator)))
-    if reduction.promoted_latents:
-        rows.append(("empty columns", ", ".join(map(str, reduction.promoted_latents)) + " (taken as latent)"))
-    if reduction.ignored_columns:
-        rows.append(("ignored columns", ", ".join(map(str, reduction.ignored_columns))))
-    return rows
 
 
-def _runs(estimator: "WeightedEM") -> str:
+def _runs(estimator: "WeightedEM | ConditionalGaussianEM") -> str:
     """Count the runs, those that were dropped on the way, and those that found the best."""
     n_runs = len(estimator.restarts_)
     n_dropped = sum(record.status == "dropped" for record in estimator.restarts_)
@@ -417,12 +697,13 @@ def _runs(estimator: "WeightedEM") -> str:
     return f"{n_runs:,}" + told * (n_runs > 1)
 
 
-def _unidentified(estimator: "WeightedEM") -> str:
-    """Name the first parent configurations that no row reaches."""
-    found = estimator.unidentified_rows_
+def _name_columns(what: str, found: "Sequence[CPDColumn]") -> str:
+    """Count columns of CPDs, and name the first."""
     shown = [
         f"{row.variable} | " + ", ".join(f"{name}={state}" for name, state in row.parents.items())
+        if row.parents
+        else str(row.variable)
         for row in found[:SHOWN_ROWS]
     ]
     more = "; ..." if len(found) > SHOWN_ROWS else ""
-    return f"{len(found):,} parent configurations without data: {'; '.join(shown)}{more}"
+    return f"{len(found):,} {what}: {'; '.join(shown)}{more}"

@@ -66,6 +66,8 @@ def make_uniform(problem: Problem, prepared: Prepared, best: Best) -> tuple[EMSt
     no record reaches what is changed. A column of a family that was sampled keeps them too: that
     no draw has met it does not say that no record reaches it.
 
+    Other kinds of families may stand behind the tables in the vectors.
+
     Returns
     -------
     state : EMState
@@ -74,7 +76,8 @@ def make_uniform(problem: Problem, prepared: Prepared, best: Best) -> tuple[EMSt
         All columns that nothing is known of.
     """
     state, network, family = best.state, prepared.network, prepared.family
-    unknown = family.without_data(state.statistics.counts)
+    n_cells = network.n_cells
+    unknown = family.without_data(state.statistics.counts[:n_cells])
     if not unknown.any():
         return state, []
     rows = network.name_columns(np.flatnonzero(unknown))
@@ -82,10 +85,17 @@ def make_uniform(problem: Problem, prepared: Prepared, best: Best) -> tuple[EMSt
         return state, rows
     if state.statistics.noise is not None:
         unknown &= ~np.logical_or.reduceat(state.statistics.noise.resolution > 0, network.column_starts)
-    opened = np.where(unknown[network.column_of_cell], network.uniform, state.parameters)
-    reached = unknown & ~family.without_data(init(problem, opened).statistics.counts)
-    parameters = np.where((unknown & ~reached)[network.column_of_cell], network.uniform, state.parameters)
-    return state._replace(parameters=parameters), rows
+    opened = _open(network, unknown, state.parameters)
+    reached = unknown & ~family.without_data(init(problem, opened).statistics.counts[:n_cells])
+    return state._replace(parameters=_open(network, unknown & ~reached, state.parameters)), rows
+
+
+def _open(network: Network, columns: BoolArray, parameters: FloatArray) -> FloatArray:
+    """Make columns of tables uniform."""
+    opened = parameters.copy()
+    cells = np.flatnonzero(columns[network.column_of_cell])
+    opened[cells] = network.uniform[cells]
+    return opened
 
 
 def find_boundary(network: Network, state: EMState, starts: list[FloatArray], free: BoolArray) -> list[CPDColumn]:

@@ -1,5 +1,6 @@
 """Networks in files, by the ending of the file's name."""
 
+import csv
 import gzip
 import io
 import random
@@ -11,7 +12,9 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
+import networkx as nx
 import numpy as np
+from pgmpy.base import DAG
 from pgmpy.factors.discrete import TabularCPD
 from pgmpy.models import DiscreteBayesianNetwork
 from pgmpy.readwrite import (
@@ -166,6 +169,15 @@ NETWORK_FORMATS = {".bif": _BIF, ".xmlbif": _XMLBIF, ".xml": _XMLBIF, ".xdsl": _
 UAI is not among them: it has no names, and pgmpy 1.1 reads the parents of a node in an arbitrary order.
 """
 
+CONDITIONAL_GAUSSIAN = ".json"
+"""Ending of networks with continuous variables, also with ``.gz``: what `ConditionalGaussianNetwork.save` writes."""
+
+EDGE_LISTS = {".csv": ",", ".tsv": "\t"}
+"""Endings of structures without CPDs, also with ``.gz``, and what stands between a parent and its child."""
+
+EDGE_HEADER = ["parent", "child"]
+"""The first line of a structure without CPDs."""
+
 
 def ending_of(path: Path) -> str:
     """Give a file's ending, in lower case, without ``.gz``."""
@@ -178,7 +190,8 @@ def _network_format(path: Path) -> NetworkFormat:
     if ending_of(path) not in NETWORK_FORMATS:
         raise ValueError(
             f"{path}: networks are read and written by the ending of the file's name. "
-            f"Known: {', '.join(NETWORK_FORMATS)}, each also with {GZIP}."
+            f"Known: {', '.join(NETWORK_FORMATS)}, each also with {GZIP}. With continuous variables: "
+            f"{CONDITIONAL_GAUSSIAN}. To be read only, a list of edges: {', '.join(EDGE_LISTS)}."
         )
     return NETWORK_FORMATS[ending_of(path)]
 
@@ -233,6 +246,92 @@ def read_network(path: str | PathLike[str]) -> DiscreteBayesianNetwork:
     if len(model.nodes()) == 0:
         raise ValueError(f"{path} cannot be read as {found.label}: it declares no variables.")
     return model
+
+
+def read_edges(path: str | PathLike[str]) -> DAG:
+    """Read a structure without CPDs: a table of edges.
+
+    Parameters
+    ----------
+    path : path
+        In UTF-8, ``.csv`` or ``.tsv``, also with ``.gz``. Its header is "parent", "child"; a line is an edge, or with
+        one of the two left empty a variable.
+
+    Returns
+    -------
+    DAG
+        No variable is latent.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened.
+    ValueError
+        The file is no such table, or the edges form a cycle.
+    """
+    path = Path(path)
+    content = read_bytes(path)
+    try:
+        text = content.decode("utf-8-sig")
+        lines = [[cell.strip() for cell in line] for line in csv.reader(io.StringIO(text), delimiter=_separator(path))]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} cannot be read as a list of edges: {error}.") from error
+    if not lines or lines[0] != EDGE_HEADER:
+        raise ValueError(
+            f"{path} cannot be read as a list of edges: its first line must be {_separator(path).join(EDGE_HEADER)!r}."
+        )
+    graph = nx.DiGraph()
+    for number, line in enumerate(lines[1:], start=2):
+        names = [name for name in line if name]
+        if len(line) > len(EDGE_HEADER):
+            raise ValueError(f"{path}, line {number}: an edge has a parent and a child. Got: {line}.")
+        graph.add_nodes_from(names)
+        if len(names) == len(EDGE_HEADER):
+            graph.add_edge(*names)
+    return _to_dag(graph, path)
+
+
+def _separator(path: Path) -> str:
+    return EDGE_LISTS[ending_of(path)]
+
+
+def _to_dag(graph: nx.DiGraph, path: Path) -> DAG:
+    """Turn a graph into pgmpy's, if it is one of a network."""
+    if len(graph) == 0:
+        raise ValueError(f"{path} cannot be read as a list of edges: it names no variables.")
+    if not nx.is_directed_acyclic_graph(graph):
+        cycle = [edge[0] for edge in nx.find_cycle(graph)]
+        raise ValueError(f"{path}: the edges form a cycle through {cycle}. Remove one.")
+    model = DAG()
+    model.add_nodes_from(graph)
+    model.add_edges_from(graph.edges())
+    return model
+
+
+def check_ending(path: str | PathLike[str], continuous: Sequence[Hashable] = ()) -> None:
+    """Check that a network can be written to a file of this ending.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    continuous : sequence
+        Continuous variables, which one ending alone can hold.
+
+    Raises
+    ------
+    ValueError
+        It cannot.
+    """
+    path = Path(path)
+    if ending_of(path) == CONDITIONAL_GAUSSIAN:
+        return
+    found = _network_format(path)
+    if continuous:
+        raise ValueError(
+            f"{path} cannot hold the continuous variables {list(continuous)}: {found.label} is for discrete ones. "
+            f"Choose the ending {CONDITIONAL_GAUSSIAN}."
+        )
 
 
 def check_names(path: str | PathLike[str], states: Mapping[Hashable, Sequence[Hashable]]) -> None:

@@ -67,21 +67,3 @@ def lay_out_families(parents: Sequence[Sequence[int]], n_configs: Sequence[int])
         np.append(0, np.cumsum(configs * sizes)),
         np.append(0, np.cumsum(configs * (sizes * (sizes + 1) // 2))),
     )
-
-
-class ContinuousRows(NamedTuple):
-    """A table of continuous variables.
-
-    Attributes
-    ----------
-    values : float ndarray of shape (n_rows, n_nodes)
-        NaN where missing or latent.
-    weight : float ndarray of shape (n_rows,)
-        In records, > 0.
-    row : int ndarray of shape (n_rows,)
-        Position of each in the user's table, for messages.
-    """
-
-    values: FloatArray
-    weight: FloatArray
-    row: IntArray

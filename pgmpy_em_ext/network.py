@@ -63,6 +63,11 @@ class Network:
         """Number of variables."""
         return len(self.names)
 
+    @property
+    def identity(self) -> str:
+        """What tells this network from all others."""
+        return repr((self.names, self.state_names, self.families))
+
     @cached_property
     def cardinalities(self) -> tuple[int, ...]:
         """Number of states of each variable."""

@@ -1,10 +1,11 @@
 """From what the user gives to what EM needs: checked, and as arrays."""
 
 import logging
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from pgmpy.factors.discrete import TabularCPD
 
 from pgmpy_em_ext.cpd_family.categorical import Categorical, read_cpd
@@ -18,7 +19,7 @@ from pgmpy_em_ext.saddle import unlinked_nodes
 from pgmpy_em_ext.settings import Settings, check_settings
 from pgmpy_em_ext.states import MODEL, States, resolve_states
 from pgmpy_em_ext.structure import Structure, declared_states, read_structure
-from pgmpy_em_ext.types import Evidence, FloatArray
+from pgmpy_em_ext.types import EncodedData, Evidence, FloatArray
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,44 @@ def prepare(estimator: Any, model: Any, data: Any, sample_weight: Any) -> Prepar
     structure = read_structure(model)
     ignored = check_columns(data, structure.names)
     weight = check_weight(sample_weight, data)
+    note_small_weights(weight[weight > 0])
+    prepared, _ = prepare_tables(
+        settings, structure, data, weight, state_names=estimator.state_names, latent_card=estimator.latent_card
+    )
+    return prepared._replace(ignored_columns=tuple(ignored))
+
+
+def prepare_tables(
+    settings: Settings,
+    structure: Structure,
+    data: pd.DataFrame,
+    weight: FloatArray,
+    *,
+    state_names: Mapping[Hashable, Sequence[Hashable]] | None,
+    latent_card: Mapping[Hashable, int] | None,
+) -> tuple[Prepared, EncodedData]:
+    """Translate a discrete network and its columns to arrays.
+
+    Parameters
+    ----------
+    settings : Settings
+        Checked.
+    structure : Structure
+        The discrete variables.
+    data : pandas.DataFrame
+        Its columns are checked.
+    weight : float ndarray of shape (n_rows,)
+        Checked; rows of weight zero are left out.
+    state_names, latent_card
+        As the user gave them.
+
+    Returns
+    -------
+    prepared : Prepared
+        What a fit needs.
+    encoded : EncodedData
+        The rows themselves, before equal ones are counted together.
+    """
     counted = weight > 0
     rows = number_rows(data)
     table = read_table(rows if counted.all() else rows[counted], structure.names)
@@ -83,8 +122,8 @@ def prepare(estimator: Any, model: Any, data: Any, sample_weight: Any) -> Prepar
         structure.names,
         structure.latents,
         table,
-        estimator.state_names,
-        estimator.latent_card,
+        state_names,
+        latent_card,
         [
             ("init_cpds", declared_states(settings.init_cpds)),
             ("fixed_cpds", declared_states(settings.fixed_cpds)),
@@ -93,15 +132,15 @@ def prepare(estimator: Any, model: Any, data: Any, sample_weight: Any) -> Prepar
     )
     network = build_network(structure.names, structure.parents, states.names, states.latents)
     fixed_blocks = _read_fixed_blocks(network, settings, structure)
-    reduction = reduce_rows(encode_table(network, table, weight[counted], states.sources))
+    encoded = encode_table(network, table, weight[counted], states.sources)
+    reduction = reduce_rows(encoded)
     evidence = to_evidence(reduction)
-    _note_small_weights(weight[counted])
     family = Categorical(
         network,
         pseudo_counts=_pseudo_counts(settings.prior, network),
         fixed=np.isin(network.family_of_column, list(fixed_blocks)),
     )
-    return Prepared(
+    prepared = Prepared(
         settings,
         structure,
         states,
@@ -110,11 +149,12 @@ def prepare(estimator: Any, model: Any, data: Any, sample_weight: Any) -> Prepar
         family,
         fixed_blocks,
         reduction,
-        tuple(ignored),
+        ignored_columns=(),
         n_rows=len(data),
         n_zero_weight=int(len(data) - counted.sum()),
         unlinked=unlinked_nodes(network, evidence.codes),
     )
+    return prepared, encoded
 
 
 def _pseudo_counts(prior: Prior | None, network: Network) -> FloatArray:
@@ -133,7 +173,7 @@ def _pseudo_counts(prior: Prior | None, network: Network) -> FloatArray:
     return counts
 
 
-def _note_small_weights(weight: FloatArray) -> None:
+def note_small_weights(weight: FloatArray) -> None:
     """Say that weights are records, where they look like shares."""
     if weight.sum() < 0.1 * len(weight):
         logger.warning(

@@ -92,9 +92,12 @@ def to_evidence(reduction: Reduction) -> Evidence:
 def rows_with_weight(evidence: Evidence) -> Evidence:
     """Leave out the rows that weigh nothing."""
     kept = np.flatnonzero(evidence.weight > 0)
-    if len(kept) == len(evidence.weight):
-        return evidence
-    return Evidence(take_rows(evidence.codes, kept), evidence.weight[kept], evidence.first_row[kept])
+    return evidence if len(kept) == len(evidence.weight) else take_evidence(evidence, kept)
+
+
+def take_evidence(evidence: Evidence, chosen: IntArray) -> Evidence:
+    """Take some of the rows."""
+    return Evidence(take_rows(evidence.codes, chosen), evidence.weight[chosen], evidence.first_row[chosen])
 
 
 def observed_whole(network: Network, node: int, codes: IntArray) -> BoolArray:

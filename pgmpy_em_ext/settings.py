@@ -20,6 +20,9 @@ from pgmpy_em_ext.registry import lookup
 from pgmpy_em_ext.schedule import read_schedule
 from pgmpy_em_ext.stochastic import Method, StochasticEM
 
+Kinds = type[Any] | tuple[type[Any], ...]
+"""Classes of CPDs that an estimator knows."""
+
 
 class Settings(NamedTuple):
     """The estimator's arguments, checked.
@@ -61,12 +64,30 @@ def check_settings(estimator: Any) -> Settings:
     ValueError, TypeError
         The message names the argument, what is allowed and what came.
     """
-    check_number("tol", estimator.tol)
+    accelerator = check_run(estimator)
     check_number("atol", estimator.atol, optional=True)
+    check_integer("batch_size", estimator.batch_size, low=1)
+    strategy, init_cpds = _read_init(estimator.init_cpds)
+    fixed_cpds, fixed_names = read_fixed(estimator.fixed_cpds, TabularCPD)
+    engine = lookup(estimator.e_step, EStep, e_step_package, "e_step")
+    return Settings(
+        engine=engine,
+        accelerator=accelerator,
+        prior=read_prior(estimator.prior, estimator.m_step_estimator),
+        strategy=strategy,
+        mixes_starts=estimator.init_cpds is None,
+        init_cpds=init_cpds,
+        fixed_cpds=fixed_cpds,
+        fixed_names=fixed_names,
+    )
+
+
+def check_run(estimator: Any) -> Accelerator:
+    """Check the arguments that say how runs are made, which all estimators have; returns the method of acceleration."""
+    check_number("tol", estimator.tol)
     check_number("max_time", estimator.max_time, optional=True, positive=True)
     check_integer("max_iter", estimator.max_iter, low=0)
     check_integer("n_init", estimator.n_init, low=1, optional=True)
-    check_integer("batch_size", estimator.batch_size, low=1)
     check_integer("seed", estimator.seed, low=0, optional=True)
     check_n_jobs(estimator.n_jobs)
     if not _is_known(estimator.acceleration):
@@ -74,19 +95,7 @@ def check_settings(estimator: Any) -> Settings:
     if estimator.callback is not None and not isinstance(estimator.callback, Callable):  # type: ignore[arg-type]
         raise TypeError(f"callback must be callable, or None. Got: {type(estimator.callback).__name__}.")
     _check_checkpoint(estimator)
-    strategy, init_cpds = _read_init(estimator.init_cpds)
-    fixed_cpds, fixed_names = _read_fixed(estimator.fixed_cpds)
-    engine = lookup(estimator.e_step, EStep, e_step_package, "e_step")
-    return Settings(
-        engine=engine,
-        accelerator=ACCELERATIONS[estimator.acceleration],
-        prior=_read_prior(estimator.prior, estimator.m_step_estimator),
-        strategy=strategy,
-        mixes_starts=estimator.init_cpds is None,
-        init_cpds=init_cpds,
-        fixed_cpds=fixed_cpds,
-        fixed_names=fixed_names,
-    )
+    return ACCELERATIONS[estimator.acceleration]
 
 
 def _is_known(acceleration: Any) -> bool:
@@ -126,7 +135,7 @@ def _check_checkpoint(estimator: Any) -> None:
         raise ValueError("checkpoint needs a seed, so that the fit that goes on starts as the first did: give seed=0.")
 
 
-def _read_prior(prior: Any, m_step_estimator: Any) -> Prior | None:
+def read_prior(prior: Any, m_step_estimator: Any) -> Prior | None:
     """Turn ``prior`` or ``m_step_estimator`` into a prior object."""
     if m_step_estimator is not None:
         if prior is not None:
@@ -158,11 +167,16 @@ def _prior_of_estimator(estimator: Any) -> Prior | None:
     raise ValueError(f"m_step_estimator has prior_type {estimator.prior_type!r}. Known: ['K2', 'BDeu', 'dirichlet'].")
 
 
-def _by_variable(cpds: Mapping[Any, Any], argument: str) -> dict[Hashable, TabularCPD]:
-    """Check that a dict of CPDs names each by its own variable."""
+def _name(kinds: Kinds) -> str:
+    return " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
+
+
+def by_variable(cpds: Mapping[Any, Any], argument: str, kinds: Kinds) -> dict[Hashable, Any]:
+    """Check that a dict of CPDs has those of the right kinds, each under its own variable."""
     for name, cpd in cpds.items():
-        if not isinstance(cpd, TabularCPD):
-            raise TypeError(f"{argument}[{name!r}] must be a TabularCPD. Got: {type(cpd).__name__}.")
+        if not isinstance(cpd, kinds):
+            wanted = _name(kinds)
+            raise TypeError(f"{argument}[{name!r}] must be a {wanted}. Got: {type(cpd).__name__}.")
         if cpd.variable != name:
             raise ValueError(f"{argument}[{name!r}] is the CPD of {cpd.variable!r}; put it under its own name.")
     return dict(cpds)
@@ -172,20 +186,22 @@ def _read_init(given: Any) -> tuple[Initializer | None, dict[Hashable, TabularCP
     if given is None:
         return AvailableCaseStart(), {}
     if isinstance(given, Mapping):
-        return None, _by_variable(given, "init_cpds")
+        return None, by_variable(given, "init_cpds", TabularCPD)
     return lookup(given, Initializer, initializer_module, "init_cpds"), {}
 
 
-def _read_fixed(given: Any) -> tuple[dict[Hashable, TabularCPD], tuple[Hashable, ...]]:
+def read_fixed(given: Any, kinds: Kinds) -> tuple[dict[Hashable, Any], tuple[Hashable, ...]]:
+    """Read ``fixed_cpds``: CPDs of these kinds by variable, and the variables that are fixed, with a CPD or without."""
     if given is None:
         return {}, ()
     if isinstance(given, Mapping):
-        cpds = _by_variable(given, "fixed_cpds")
+        cpds = by_variable(given, "fixed_cpds", kinds)
         return cpds, tuple(cpds)
     if isinstance(given, str) or not isinstance(given, Iterable):
-        raise TypeError(f"fixed_cpds must be a dict of TabularCPDs, a list of variables, or None. Got: {given!r}.")
-    cpds = {cpd.variable: cpd for cpd in given if isinstance(cpd, TabularCPD)}
-    names = tuple(item.variable if isinstance(item, TabularCPD) else item for item in given)
+        wanted = _name(kinds)
+        raise TypeError(f"fixed_cpds must be a dict of {wanted}s, a list of variables, or None. Got: {given!r}.")
+    cpds = {cpd.variable: cpd for cpd in given if isinstance(cpd, kinds)}
+    names = tuple(item.variable if isinstance(item, kinds) else item for item in given)
     unusable = [name for name in names if not isinstance(name, Hashable)]
     if unusable:
         raise TypeError(f"fixed_cpds names {unusable[0]!r}, which cannot be a variable.")

@@ -8,8 +8,15 @@ from pgmpy.base import DAG
 from pgmpy.factors.discrete import TabularCPD
 from pgmpy.models import DynamicBayesianNetwork, FunctionalBayesianNetwork, LinearGaussianBayesianNetwork
 
-NOT_DISCRETE = (DynamicBayesianNetwork, FunctionalBayesianNetwork, LinearGaussianBayesianNetwork)
-"""Networks of other kinds, which pgmpy derives from DAG too."""
+from pgmpy_em_ext.conditional_gaussian_network import ConditionalGaussianNetwork
+
+NOT_DISCRETE = (
+    ConditionalGaussianNetwork,
+    DynamicBayesianNetwork,
+    FunctionalBayesianNetwork,
+    LinearGaussianBayesianNetwork,
+)
+"""Networks of other kinds, which are derived from DAG too."""
 
 
 class Structure(NamedTuple):
@@ -45,19 +52,11 @@ def read_structure(model: Any) -> Structure:
     """
     if not isinstance(model, DAG) or isinstance(model, NOT_DISCRETE):
         raise TypeError(f"model must be a pgmpy DiscreteBayesianNetwork or DAG. Got: {type(model).__name__}.")
-    names, parents, latents = read_graph(model)
-    return Structure(
-        names=names,
-        parents=parents,
-        latents=latents,
-        cpds={cpd.variable: cpd for cpd in getattr(model, "cpds", []) if isinstance(cpd, TabularCPD)},
-    )
+    return read_any_structure(model)
 
 
-def read_graph(
-    model: DAG,
-) -> tuple[tuple[Hashable, ...], dict[Hashable, list[Hashable]], tuple[Hashable, ...]]:
-    """Read a model's variables, their parents, and which are latent.
+def read_any_structure(model: DAG) -> Structure:
+    """Read a model of any kind: its variables, their parents, which are latent, and its tables.
 
     Raises
     ------
@@ -71,7 +70,12 @@ def read_graph(
         raise ValueError(f"the model has a cycle through {cycle}; a Bayesian network must be acyclic. Remove an edge.")
     names = tuple(model.nodes())
     parents = {name: list(model.predecessors(name)) for name in names}
-    return names, parents, tuple(name for name in names if name in model.latents)
+    return Structure(
+        names=names,
+        parents=parents,
+        latents=tuple(name for name in names if name in model.latents),
+        cpds={cpd.variable: cpd for cpd in getattr(model, "cpds", []) if isinstance(cpd, TabularCPD)},
+    )
 
 
 def declared_states(cpds: Mapping[Hashable, TabularCPD]) -> dict[Hashable, Sequence[Hashable]]:

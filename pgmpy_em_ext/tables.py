@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -177,6 +177,76 @@ def _plain_numbers(column: pd.Series, declared: Collection[str]) -> pd.Series:
         if whole and text not in declared and whole[1] in declared:
             changed[text] = whole[1]
     return column.replace(changed) if changed else column
+
+
+def read_numbers(
+    table: pd.DataFrame, continuous: Collection[Hashable], undecided: Collection[Hashable] = ()
+) -> pd.DataFrame:
+    """Turn texts into numbers.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `mark_missing` gives it; not modified.
+    continuous : collection
+        Variables whose column must hold numbers.
+    undecided : collection
+        Variables whose column becomes numbers where it holds nothing else, and stays as it is where it holds none.
+
+    Raises
+    ------
+    ValueError
+        A text that is no number where there must be one, or among numbers; the message names the row and the cell.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"A": ["1.5", None], "B": ["2", "3"], "C": ["x", None]}, dtype=object)
+    >>> read_numbers(table, ["A"], ["B", "C"])
+         A    B     C
+    0  1.5  2.0     x
+    1  NaN  3.0  None
+    """
+    table = table.copy()
+    for name in [name for name in table.columns if name in continuous or name in undecided]:
+        column = table[name]
+        if pd.api.types.is_numeric_dtype(column):  # truth values too
+            continue
+        numbers = pd.to_numeric(column.astype(object), errors="coerce")
+        wrong = np.flatnonzero(numbers.isna() & column.notna())
+        if len(wrong) == 0 and (name in continuous or column.notna().any()):
+            table[name] = numbers.astype(float)
+        elif name in continuous:
+            _refuse_text(column, int(wrong[0]), "is no number. Correct the cell, or name its text with --missing.")
+        elif numbers.notna().any():
+            _refuse_text(
+                column,
+                int(wrong[0]),
+                f"is no number, as others in this column are. Correct the cell, or say --discrete {name}.",
+            )
+    return table
+
+
+def _refuse_text(column: pd.Series, row: int, why: str) -> NoReturn:
+    raise ValueError(f"column {column.name!r}, row {row} (counting from 0): {column.iloc[row]!r} {why}")
+
+
+def keep_texts(filled: pd.DataFrame, texts: pd.DataFrame, continuous: Collection[Hashable]) -> pd.DataFrame:
+    """Write the numbers that were observed as they stood: "1.50" does not become "1.5".
+
+    Parameters
+    ----------
+    filled : pandas.DataFrame
+        Without holes; not modified.
+    texts : pandas.DataFrame
+        The same table before `read_numbers`, with its holes.
+    continuous : collection
+        The columns of numbers.
+    """
+    filled = filled.copy()
+    for name in [name for name in filled.columns if name in continuous]:
+        if not pd.api.types.is_numeric_dtype(texts[name]):
+            filled[name] = texts[name].astype(object).where(texts[name].notna(), filled[name].astype(object))
+    return filled
 
 
 def read_weights(table: pd.DataFrame, column: str, variables: Collection[Hashable]) -> FloatArray:

@@ -9,10 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from pgmpy import config
 from pgmpy.factors.discrete import TabularCPD
 from pgmpy.parameter_estimator.base import DiscreteParameterEstimator
-from sklearn.exceptions import ConvergenceWarning
 
 from pgmpy_em_ext import answers
 from pgmpy_em_ext import e_step as e_step_package
@@ -25,19 +23,16 @@ from pgmpy_em_ext.e_step.sampled import AutoEStep, GibbsEStep
 from pgmpy_em_ext.e_step.sampled.gibbs import ROW_DRAWS
 from pgmpy_em_ext.em import EMState, Problem
 from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, number_rows, read_table
-from pgmpy_em_ext.exceptions import NotReplicatedWarning
 from pgmpy_em_ext.finish import find_boundary, make_uniform, summarize
 from pgmpy_em_ext.identifiability import Identifiability
 from pgmpy_em_ext.initializer import Initializer
-from pgmpy_em_ext.monitor import MIN_STEPS_WITH_LATENTS, StoppingRule
 from pgmpy_em_ext.network import Network
+from pgmpy_em_ext.outcome import make_rule, run_all, store_runs, warn_of_the_end
 from pgmpy_em_ext.prepare import Prepared, make_starts, prepare, read_parameters
 from pgmpy_em_ext.prior import Prior
-from pgmpy_em_ext.progress import ProgressBar
-from pgmpy_em_ext.race import SURVIVORS
 from pgmpy_em_ext.reduction import reduce_rows, to_evidence
 from pgmpy_em_ext.registry import lookup
-from pgmpy_em_ext.restarts import Best, Iteration, Restart, Start, best_of, log_likelihood_error
+from pgmpy_em_ext.restarts import Best, Iteration, Restart, Start, log_likelihood_error
 from pgmpy_em_ext.saddle import symmetric_nodes
 from pgmpy_em_ext.settings import check_settings, choose_method
 from pgmpy_em_ext.stochastic import Method
@@ -307,7 +302,7 @@ class WeightedEM(DiscreteParameterEstimator):
         )
         self._warn_of_saddles(problem, prepared, starts, state)
         self._warn_of_chains(state)
-        self._warn_of_the_end(best, self.restarts_)
+        warn_of_the_end(self, best, stacklevel=3)
         return self
 
     @classmethod
@@ -362,35 +357,25 @@ class WeightedEM(DiscreteParameterEstimator):
         self, problem: Problem, prepared: Prepared, method: Method, starts: list[Start], deadline: float | None
     ) -> tuple[Best, dict[int, Restart]]:
         """Run EM from all starts, with progress bar and checkpoint."""
-        rule = StoppingRule(
-            tol=self.tol,
-            atol=self.atol,
-            max_iter=self.max_iter,
-            min_iter=MIN_STEPS_WITH_LATENTS if prepared.has_hidden else 0,
-            deadline=deadline,
+        rule = make_rule(
+            self,
+            deadline,
+            prepared.total_weight,
+            has_hidden=prepared.has_hidden,
             one_step=not (prepared.evidence.codes == MISSING).any(),
-            total_weight=prepared.total_weight,
-            probes_saddles=prepared.has_hidden and problem.is_exact,
+            is_exact=problem.is_exact,
         )
         checkpoint = None
         if self.checkpoint is not None:
-            arrays = [prepared.family.pseudo_counts, prepared.family.fixed, *(start.parameters for start in starts)]
-            key = fingerprint(
-                prepared.network, prepared.evidence, arrays, f"{prepared.settings.engine!r} {self.acceleration}"
-            )
+            arrays = [
+                *prepared.evidence[:2],
+                prepared.family.pseudo_counts,
+                prepared.family.fixed,
+                *(start.parameters for start in starts),
+            ]
+            key = fingerprint(prepared.network.identity, arrays, f"{prepared.settings.engine!r} {self.acceleration}")
             checkpoint = Checkpoint(self.checkpoint, key, method)
-        shown = self.show_progress and config.SHOW_PROGRESS
-        with ProgressBar(len(starts), self.max_iter, self.callback, shown) as bar:
-            return best_of(
-                problem,
-                starts,
-                rule,
-                method,
-                self.n_jobs,
-                bar.callback,
-                bar.on_finish,
-                checkpoint,
-            )
+        return run_all(self, problem, starts, rule, method, checkpoint)
 
     def _warn_of_saddles(self, problem: Problem, prepared: Prepared, starts: list[Start], state: EMState) -> None:
         """Warn of a symmetric start that was not left; a run that has converged has looked beyond it."""
@@ -425,49 +410,6 @@ class WeightedEM(DiscreteParameterEstimator):
                 stacklevel=3,
             )
 
-    def _warn_of_the_end(self, best: Best, restarts: list[Restart]) -> None:
-        fallen = [(number, record.fell_at) for number, record in enumerate(restarts) if record.fell_at is not None]
-        if fallen:
-            warnings.warn(
-                f"the objective fell at step {fallen[0][1]} of run {fallen[0][0]}, which an exact E-step does not do: "
-                "please report the engine and the data.",
-                UserWarning,
-                stacklevel=3,
-            )
-        if self.status_ == "max_iter":
-            warnings.warn(
-                f"EM did not converge within max_iter={self.max_iter} steps: raise max_iter or tol.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        n_carried = sum(record.status != "dropped" for record in restarts)
-        if self.converged_ and best.contested and best.replicated < SURVIVORS:
-            warnings.warn(
-                f"not replicated: of {n_carried} runs that were carried to the end only one reached the best "
-                f"objective, {best.state.objective:.2f}, so that a higher maximum may have been missed. Raise n_init, "
-                "or give a prior or CPDs to start from.",
-                NotReplicatedWarning,
-                stacklevel=3,
-            )
-        n_unfinished = sum(record.status == "max_iter" for record in restarts)
-        if n_unfinished and self.converged_:
-            logger.warning(
-                "%d of %d runs ended by max_iter=%d before they converged; the best of all did converge.",
-                n_unfinished,
-                len(restarts),
-                self.max_iter,
-            )
-        n_cut = sum(record.status == "max_time" for record in restarts)
-        n_starts = len(restarts) + best.n_skipped
-        by_callback = any(record.status == "callback" for record in restarts)
-        if n_cut or (best.n_skipped and not by_callback):
-            warnings.warn(
-                f"max_time={self.max_time} seconds have passed: of {n_starts} runs {n_cut} were cut short and "
-                f"{best.n_skipped} not begun. The best so far is returned. Raise max_time, tol or n_jobs.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-
     def _store(
         self,
         prepared: Prepared,
@@ -479,27 +421,15 @@ class WeightedEM(DiscreteParameterEstimator):
     ) -> None:
         """Set the fitted attributes."""
         self._store_parameters(prepared.network, state.parameters)
-        self.log_likelihood_ = state.log_likelihood
+        store_runs(self, best, restarts, state.log_likelihood, prepared.family.n_free, prepared.total_weight)
         self.log_prior_ = state.log_prior
         self.objective_ = state.objective
-        self.history_ = list(best.history)
-        self.n_iter_ = len(best.history) - 1
-        self.n_e_steps_ = sum(record.n_e_steps for record in restarts.values())
-        self.gap_ = best.gap
-        self.rate_ = best.rate
         errors = best.errors
         if errors is None:  # exact; or cut short before a run came to its end
             errors = np.full_like(state.parameters, 0.0 if problem.is_exact else np.inf)
         self.mc_standard_error_ = MonteCarloErrors(
             answers.cpd_frames(prepared.network, errors), log_likelihood_error(state)
         )
-        self.status_ = restarts[best.number].status
-        self.converged_ = self.status_ == "converged"
-        self.restarts_ = list(restarts.values())
-        self.replicated_ = best.replicated
-        self.n_parameters_ = prepared.family.n_free
-        self.aic_ = 2 * self.n_parameters_ - 2 * self.log_likelihood_
-        self.bic_ = float(np.log(prepared.total_weight)) * self.n_parameters_ - 2 * self.log_likelihood_
         self.unidentified_rows_ = unidentified
         self._kept = Kept(
             problem.engine,

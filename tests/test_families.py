@@ -12,9 +12,10 @@ from pgmpy_em_ext.cpd_family._base import DiagonalMetric
 from pgmpy_em_ext.cpd_family.categorical import Categorical
 from pgmpy_em_ext.cpd_family.joint import JointFamily
 from pgmpy_em_ext.cpd_family.linear_gaussian import FACTOR, SHRINK, LinearGaussian
-from pgmpy_em_ext.e_step.hybrid import GaussianEStep
+from pgmpy_em_ext.e_step.hybrid import HybridEStep
 from pgmpy_em_ext.em import EMState, Problem, choose, init
-from pgmpy_em_ext.gaussian import ContinuousRows, lay_out_families
+from pgmpy_em_ext.gaussian import lay_out_families
+from pgmpy_em_ext.hybrid import continuous_network, continuous_rows
 from pgmpy_em_ext.monitor import StoppingRule
 from pgmpy_em_ext.network import build_network
 from pgmpy_em_ext.run import Progress, run
@@ -238,8 +239,8 @@ def factor_problem(n_items=6, n_rows=150, missing=0.3, prior=PRIORS[0], seed=3):
     values[rng.random(values.shape) < missing] = np.nan
     values = np.column_stack([np.full(n_rows, np.nan), values])
     net = lay_out_families([[]] + [[0]] * n_items, [1] * (n_items + 1))
-    engine = GaussianEStep()
-    plan = engine.prepare(net, ContinuousRows(values, np.ones(n_rows), np.arange(n_rows)))
+    engine = HybridEStep()
+    plan = engine.prepare(continuous_network(net), continuous_rows(values))
     start = np.concatenate([[0.0, 1.0], np.tile([0.0, 0.3, 1.0], n_items)])
     start[3::3] += 0.2 * rng.normal(size=n_items)
     return Problem(engine, plan, regressions(net, prior, floor=1e-6, fixed=(0,))), start

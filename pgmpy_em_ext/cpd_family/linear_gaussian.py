@@ -1,11 +1,8 @@
 """Linear regressions with normal residuals, for each configuration of the discrete parents: M-step and prior."""
 
-from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from pgmpy.factors.continuous import LinearGaussianCPD
 
 from pgmpy_em_ext.cpd_family._base import Chart
 from pgmpy_em_ext.cpd_family.regression import (
@@ -63,7 +60,7 @@ class LinearGaussian:
         """Regress each child on its parents by weighted least squares, from moments.
 
         Collinear parents share what they explain: of all least squares solutions the shortest is taken, in units of
-        the parents' own size. A configuration without any weight keeps its previous parameters.
+        the parents' own size. A configuration without any weight keeps its previous parameters, unless the prior tells.
 
         Parameters
         ----------
@@ -76,8 +73,18 @@ class LinearGaussian:
         for node in np.flatnonzero(~self.fixed).tolist():
             matrices = self.net.moment_matrices(moments, node)
             found = matrices[:, 0, 0] > 0
-            self.net.block(parameters, node)[found] = self._regress(matrices[found], float(self.floor[node]))
+            block = self.net.block(parameters, node)
+            block[found] = self._regress(matrices[found], float(self.floor[node]))
+            if self.scale > 0:
+                self._follow_prior(block, ~found, float(self.floor[node]))
         return parameters
+
+    def _follow_prior(self, block: FloatArray, unknown: BoolArray, floor: float) -> None:
+        """Put configurations without any record where the prior is highest, in place; flat directions stay."""
+        n_slopes = block.shape[1] - 2 if self.ridge > 0 else 0
+        block[unknown, -1] = max(2 * self.scale / (2 * self.shape + 2 + n_slopes), floor)
+        if self.ridge > 0:
+            block[unknown, 1:-1] = 0.0
 
     def _regress(self, matrices: FloatArray, floor: float) -> FloatArray:
         """Give intercepts, coefficients and variances, one row for each matrix of moments."""
@@ -219,51 +226,31 @@ class LinearGaussian:
         ]
 
 
-def write_cpd(
-    name: Hashable, evidence: list[Hashable], row: FloatArray, center: FloatArray, scale: FloatArray
-) -> LinearGaussianCPD:
-    """Turn standardised parameters into a pgmpy CPD in the user's units.
+def write_coefficients(block: FloatArray, center: FloatArray, scale: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Turn standardised parameters into coefficients and standard deviations in the user's units.
 
     Parameters
     ----------
-    name : hashable
-        The child.
-    evidence : list
-        Its parents.
-    row : float ndarray of shape (2 + n_parents,)
+    block : float ndarray of shape (n_configs, 2 + n_parents)
         Intercept, coefficients and variance.
     center, scale : float ndarrays of shape (1 + n_parents,)
         Of the parents, and of the child at the end.
+
+    Returns
+    -------
+    beta : float ndarray of shape (n_configs, 1 + n_parents)
+        Intercept, then coefficients.
+    std : float ndarray of shape (n_configs,)
+        Standard deviations.
     """
-    slopes = row[1:-1] * scale[-1] / scale[:-1]
-    intercept = center[-1] + scale[-1] * row[0] - slopes @ center[:-1]
-    beta = [float(number) for number in (intercept, *slopes)]
-    return LinearGaussianCPD(name, beta, float(scale[-1] * np.sqrt(row[-1])), evidence)
+    slopes = block[:, 1:-1] * scale[-1] / scale[:-1]
+    intercept = center[-1] + scale[-1] * block[:, 0] - slopes @ center[:-1]
+    return np.column_stack([intercept, slopes]), scale[-1] * np.sqrt(block[:, -1])
 
 
-def read_cpd(cpd: Any, evidence: list[Hashable], center: FloatArray, scale: FloatArray, source: str) -> FloatArray:
-    """Turn a pgmpy CPD into standardised parameters: the inverse of `write_cpd`.
-
-    Raises
-    ------
-    TypeError
-        Not a `LinearGaussianCPD`.
-    ValueError
-        Other parents than the network's; a number that is not finite, or a standard deviation that is not positive.
-    """
-    if not isinstance(cpd, LinearGaussianCPD):
-        raise TypeError(f"{source} must hold LinearGaussianCPDs. Got: {type(cpd).__name__}.")
-    if set(cpd.evidence) != set(evidence) or len(cpd.beta) != len(evidence) + 1:
-        raise ValueError(
-            f"{source}: the CPD of {cpd.variable!r} has the parents {list(cpd.evidence)} and {len(cpd.beta)} "
-            f"coefficients, but the model gives it the parents {evidence}, and an intercept."
-        )
-    beta = np.asarray(cpd.beta, dtype=float)
-    if not (np.isfinite(beta).all() and np.isfinite(cpd.std) and cpd.std > 0):
-        raise ValueError(
-            f"{source}: the CPD of {cpd.variable!r} must have finite coefficients and a standard deviation > 0. "
-            f"Got: {beta.tolist()} and {cpd.std}."
-        )
-    slopes = beta[1:][[list(cpd.evidence).index(parent) for parent in evidence]]
-    intercept = (beta[0] - center[-1] + slopes @ center[:-1]) / scale[-1]
-    return np.concatenate([[intercept], slopes * scale[:-1] / scale[-1], [(cpd.std / scale[-1]) ** 2]])
+def read_coefficients(beta: FloatArray, std: FloatArray, center: FloatArray, scale: FloatArray) -> FloatArray:
+    """Turn coefficients in the user's units into standardised parameters: the inverse of `write_coefficients`."""
+    slopes = beta[:, 1:]
+    intercept = (beta[:, 0] - center[-1] + slopes @ center[:-1]) / scale[-1]
+    with np.errstate(over="ignore"):  # whoever needs a finite variance checks it
+        return np.column_stack([intercept, slopes * scale[:-1] / scale[-1], (std / scale[-1]) ** 2])

@@ -15,6 +15,7 @@ from pgmpy_em_ext.e_step.exact.incidence import Incidence
 from pgmpy_em_ext.e_step.exact.rows import first_impossible_rows
 from pgmpy_em_ext.e_step.exact.sweep import GroupedSweeps, Sweeps
 from pgmpy_em_ext.e_step.impossible import impossible_evidence
+from pgmpy_em_ext.exceptions import ImpossibleEvidenceError
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import weighted_bincount
 from pgmpy_em_ext.reduction import rows_with_weight
@@ -212,6 +213,13 @@ class ExactEStep(EStep):
         self, plan: ExactPlan, parameters: FloatArray, active: BoolArray | None = None
     ) -> ExpectedStatistics:
         """Sweep forward and back; see `EStep.expected_statistics`."""
+        found = self.sweep(plan, parameters, active)
+        if np.isneginf(found.log_likelihood):
+            raise self.impossible(plan, parameters)
+        return found
+
+    def sweep(self, plan: ExactPlan, parameters: FloatArray, active: BoolArray | None = None) -> ExpectedStatistics:
+        """Sweep forward and back as `expected_statistics` does, but let rows be impossible: -inf, and no counts."""
         graph, counted = plan.graph, plan.counted
         n_parts = graph.blocks.n_blocks + 1
         if active is None:
@@ -221,15 +229,17 @@ class ExactEStep(EStep):
             counted_log_likelihood = graph.base_counts[counted] * np.log(parameters[counted])
         log_likelihood += weighted_bincount(graph.blocks.of_cell[counted], counted_log_likelihood, n_parts)
         log_likelihood[~active] = 0.0
-        if np.isneginf(log_likelihood).any():
-            evidence = rows_with_weight(plan.evidence)
-            roles = plan.part or find_roles(plan.network, evidence.codes, prune_barren=True)
-            impossible = first_impossible_rows(plan.network, parameters, evidence, roles, self.memory_budget)
-            raise impossible_evidence(plan.network, evidence, parameters, impossible)
         counts += graph.base_counts
         if not active.all():
             counts[~active[graph.blocks.of_cell]] = 0.0
         return ExpectedStatistics(counts, float(log_likelihood.sum()), log_likelihood)
+
+    def impossible(self, plan: ExactPlan, parameters: FloatArray) -> ImpossibleEvidenceError:
+        """Make the error for parameters under which some row is impossible; it names the first."""
+        evidence = rows_with_weight(plan.evidence)
+        roles = plan.part or find_roles(plan.network, evidence.codes, prune_barren=True)
+        found = first_impossible_rows(plan.network, parameters, evidence, roles, self.memory_budget)
+        return impossible_evidence(plan.network, evidence, parameters, found)
 
     def summary(self, plan: ExactPlan) -> dict[str, int]:
         """Tell what was merged: local problems, elimination steps and their table cells."""

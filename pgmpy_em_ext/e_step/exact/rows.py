@@ -163,7 +163,7 @@ def _steps_by_variable(group: Group) -> Iterator[tuple[int, IntArray]]:
 
 
 def row_posteriors(rows: RowPass) -> dict[int, FloatArray]:
-    """Posterior distribution of every missing cell.
+    """Posterior distribution of every missing cell that is not left out.
 
     Returns
     -------
@@ -173,7 +173,7 @@ def row_posteriors(rows: RowPass) -> dict[int, FloatArray]:
         row is impossible.
     """
     network, graph = rows.network, rows.graph
-    missing = rows.codes == MISSING
+    missing = (rows.codes == MISSING) & ~rows.roles.dead
     rank = np.cumsum(missing, axis=0) - 1
     found = {
         node: np.zeros((int(missing[:, node].sum()), network.cardinalities[node]))

@@ -1,5 +1,5 @@
 """Exact E-steps with continuous variables."""
 
-from pgmpy_em_ext.e_step.hybrid.engine import GaussianEStep, complete
+from pgmpy_em_ext.e_step.hybrid.engine import HybridEStep, HybridPlan
 
-__all__ = ["GaussianEStep", "complete"]
+__all__ = ["HybridEStep", "HybridPlan"]

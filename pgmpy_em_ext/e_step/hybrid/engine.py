@@ -1,61 +1,148 @@
-"""The E-step of continuous networks: every row's missing values integrated out, exactly."""
+"""The E-step of networks with continuous variables: what is missing is summed and integrated out, exactly."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import effective_n_jobs
 
-from pgmpy_em_ext.checks import check_n_jobs
+from pgmpy_em_ext.checks import check_integer, check_n_jobs
 from pgmpy_em_ext.e_step._base import EStep
-from pgmpy_em_ext.e_step.hybrid.layout import Kinds, Tasks, lay_out_rows
+from pgmpy_em_ext.e_step.exact import ExactEStep
+from pgmpy_em_ext.e_step.exact.engine import ExactPlan
+from pgmpy_em_ext.e_step.hybrid.direct import DirectGroup, find_direct, sum_directly
+from pgmpy_em_ext.e_step.hybrid.layout import Layout, add_evidence_nodes, lay_out_rows
 from pgmpy_em_ext.exceptions import ImpossibleEvidenceError
-from pgmpy_em_ext.gaussian import ContinuousRows, GaussianArrays
-from pgmpy_em_ext.types import ExpectedStatistics, FloatArray
+from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows
+from pgmpy_em_ext.reduction import take_evidence
+from pgmpy_em_ext.types import Blocks, BoolArray, ExpectedStatistics, FloatArray, IntArray
 
 N_CHUNKS = 8
 """Parts into which rows are cut, for threads; the cut does not depend on how many there are."""
 
 
-class GaussianPlan(NamedTuple):
+class Parts(NamedTuple):
+    """Independent blocks: one of all continuous families and whatever speaks of them, and those of other discrete ones.
+
+    Attributes
+    ----------
+    blocks : Blocks
+        Of all families.
+    of_discrete : int ndarray
+        For each block of the discrete engine, and what is outside them, its block here.
+    own : int
+        The block of the continuous families; that outside all blocks, where these need no inference.
+    """
+
+    blocks: Blocks
+    of_discrete: IntArray
+    own: int
+
+
+_NO_PARTS = Parts(Blocks(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), 0), np.zeros(1, dtype=np.int64), 0)
+
+
+class HybridPlan(NamedTuple):
     """What is prepared once.
 
     Attributes
     ----------
-    net : GaussianArrays
-        The families.
-    rows : ContinuousRows
+    network : HybridNetwork
+        Structure and layout.
+    rows : HybridRows
         The data.
-    kinds, tasks
-        Rows, those with the same missing variables together.
-    edges : tuple of int
-        Where the parts of the tasks begin and end.
+    values : float ndarray of shape (n_continuous, n_rows)
+        Its continuous values, by variable, rows that are alike side by side.
+    alone : float ndarray of shape (n_entries,)
+        Weights of the tasks that speak of nothing discrete; 0 for the others.
+    layout : Layout
+        The rows' continuous parts, those that are alike together.
+    direct : tuple of DirectGroup
+        Rows whose discrete completions are summed up directly.
+    discrete : ExactPlan or None
+        The discrete part of the other rows, in which the continuous values are evidence; None where there is none.
+    parts : Parts
+        Which families the data joins.
     """
 
-    net: GaussianArrays
-    rows: ContinuousRows
-    kinds: Kinds
-    tasks: Tasks
-    edges: tuple[int, ...]
+    network: HybridNetwork
+    rows: HybridRows
+    values: FloatArray
+    alone: FloatArray
+    layout: Layout
+    direct: tuple[DirectGroup, ...]
+    discrete: ExactPlan | None
+    parts: Parts
 
 
-class GaussianEStep(EStep):
-    """Integrate missing continuous variables out of linear Gaussian families, row by row.
+class Densities(NamedTuple):
+    """What the continuous values say of the missing discrete variables.
+
+    Attributes
+    ----------
+    factors : float ndarray of shape (n_group_entries,)
+        Densities, of which each task's largest is 1.
+    log_likelihood : float ndarray of shape (n_rows,)
+        What was divided out, and the densities that depend on nothing: to be added to each row's, in nats.
+    """
+
+    factors: FloatArray
+    log_likelihood: FloatArray
+
+
+class Responsibilities(NamedTuple):
+    """What the sum over the missing discrete variables yields.
+
+    Attributes
+    ----------
+    counts : float ndarray of shape (n_cells,)
+        Expected counts of the discrete families.
+    shares : float ndarray of shape (n_group_entries,)
+        Expected records of each task under every configuration of what it speaks of.
+    factors : float ndarray of shape (n_group_entries,)
+        The densities, scaled, where rows were compiled.
+    log_likelihood : float ndarray of shape (n_rows,)
+        Of each row, but for what the discrete engine tells, in nats.
+    moments : float ndarray
+        Expected moments of the tasks that speak of nothing discrete.
+    by_discrete_block : float ndarray or None
+        What it tells of each of its blocks; None where there is nothing for it to do.
+    """
+
+    counts: FloatArray
+    shares: FloatArray
+    factors: FloatArray
+    log_likelihood: FloatArray
+    moments: FloatArray
+    by_discrete_block: FloatArray | None
+
+
+class HybridEStep(EStep):
+    """Integrate missing continuous variables out, and sum over missing discrete ones.
+
+    Given the discrete variables, a row's continuous ones are normal. So what it observes of them is, after
+    integration, a factor over those missing discrete variables that its continuous families depend on: evidence, which
+    the exact discrete engine takes in as a further node. The responsibilities that come back weigh the moments.
 
     Parameters
     ----------
     n_jobs : int, optional
         Threads, as joblib has it. By default one.
+    memory_budget : int
+        Bytes, as in `ExactEStep`.
 
     Notes
     -----
-    Time: for each row linear in the families, and cubic in the number of its missing variables that have an
-    observed descendant; the observed ones cost nothing more. Memory: the rows, and for each pattern of
-    missing values its lists.
+    Time: rows that miss the same variables, under the same configuration of discrete parents, share a Cholesky
+    factor, which is cubic in the missing continuous variables that have an observed descendant; for each row and
+    configuration of the missing discrete variables, linear in the families.
 
     References
     ----------
-    Dempster, Laird & Rubin (1977), J. R. Stat. Soc. B 39(1), section 4.1.3. Little & Rubin (2019), Statistical Analysis
-    with Missing Data, chapter 11.
+    Lauritzen (1992), J. Am. Stat. Assoc. 87(420), 1098-1108 (mixed networks). Dempster, Laird & Rubin (1977), J. R.
+    Stat. Soc. B 39(1), section 4.1.3. Little & Rubin (2019), Statistical Analysis with Missing Data, chapter 14.
 
     Examples
     --------
@@ -63,93 +150,291 @@ class GaussianEStep(EStep):
     for nothing.
 
     >>> from pgmpy_em_ext.gaussian import lay_out_families
-    >>> net = lay_out_families([[]], [1])
-    >>> rows = ContinuousRows(np.array([[1.0], [3.0], [np.nan]]), np.ones(3), np.arange(3))
-    >>> engine = GaussianEStep()
-    >>> statistics = engine.expected_statistics(engine.prepare(net, rows), np.array([2.0, 1.0]))
+    >>> from pgmpy_em_ext.hybrid import continuous_network, continuous_rows
+    >>> network = continuous_network(lay_out_families([[]], [1]))
+    >>> rows = continuous_rows(np.array([[1.0], [3.0], [np.nan]]))
+    >>> engine = HybridEStep()
+    >>> statistics = engine.expected_statistics(engine.prepare(network, rows), np.array([2.0, 1.0]))
     >>> statistics.counts  # records, their sum, and that of their squares
     array([ 2.,  4., 10.])
     >>> round(statistics.log_likelihood, 4)
     -2.8379
     """
 
-    def __init__(self, n_jobs: int | None = None) -> None:
+    def __init__(self, n_jobs: int | None = None, memory_budget: int = 2**32) -> None:
         self.n_jobs = n_jobs
+        self.memory_budget = memory_budget
         super().__init__()
 
-    def prepare(self, network: GaussianArrays, evidence: ContinuousRows) -> GaussianPlan:  # type: ignore[override]
-        """Lay the rows out, those with the same missing variables together; see `EStep.prepare`."""
+    def prepare(  # type: ignore[override]
+        self, network: HybridNetwork, evidence: HybridRows, *, prune_barren: bool = True, directly: bool = True
+    ) -> HybridPlan:
+        """Lay the rows out, those that are alike together; see `EStep.prepare` and `lay_out`.
+
+        Parameters
+        ----------
+        network : HybridNetwork
+            Structure and layout.
+        evidence : HybridRows
+            The data.
+        prune_barren : bool
+            As in `lay_out`.
+        directly : bool
+            Whether the completions of rows that allow it are summed up directly; else all rows are compiled.
+        """
+        plan = self.lay_out(network, evidence, prune_barren=prune_barren)
+        if network.discrete is None:
+            return plan
+        is_direct = np.zeros(len(evidence.weight), dtype=bool)
+        if directly:
+            direct, is_direct = find_direct(network.discrete, evidence, plan.layout)
+            plan = plan._replace(direct=direct)
+        if not is_direct.all():
+            problem = add_evidence_nodes(network.discrete, evidence, plan.layout)
+            others = take_evidence(problem.evidence, np.flatnonzero(~is_direct))
+            plan = plan._replace(discrete=self._discrete_engine().prepare(problem.network, others))
+        return plan._replace(parts=find_parts(network, plan))
+
+    def lay_out(self, network: HybridNetwork, rows: HybridRows, *, prune_barren: bool = True) -> HybridPlan:
+        """Prepare the continuous part alone.
+
+        Parameters
+        ----------
+        network, rows
+            As in `prepare`.
+        prune_barren : bool
+            Whether missing continuous variables that nothing observed depends on drop out.
+        """
         check_n_jobs(self.n_jobs, optional=True)
-        kinds, tasks = lay_out_rows(network, np.isnan(evidence.values), evidence.weight)
-        edges = np.unique(np.linspace(0, len(tasks.row), N_CHUNKS + 1).astype(np.int64))
-        return GaussianPlan(network, evidence, kinds, tasks, tuple(edges.tolist()))
+        check_integer("memory_budget", self.memory_budget, low=1)
+        layout = lay_out_rows(network, rows, prune_barren=prune_barren, memory_budget=self.memory_budget)
+        values = np.ascontiguousarray(rows.values[layout.by_pattern].T)
+        alone = np.zeros(layout.n_entries)
+        alone[layout.n_group_entries :] = rows.weight[layout.row[layout.n_grouped :]]
+        plan = HybridPlan(network, rows, values, alone, layout, (), None, _NO_PARTS)
+        return plan._replace(parts=find_parts(network, plan))
 
-    def row_log_densities(self, plan: GaussianPlan, parameters: FloatArray) -> FloatArray:
-        """Compute the log-density of each row's observed values, in nats: shape (n_rows,), in the rows' order."""
-        found, _ = self._sweep(plan, parameters, with_moments=False)
-        densities = np.empty(len(found))
-        densities[plan.tasks.row] = found
-        return densities
+    def blocks(self, plan: HybridPlan) -> Blocks:
+        """Tell which families the data joins; see `EStep.blocks`."""
+        return plan.parts.blocks
 
-    def expected_statistics(self, plan: GaussianPlan, parameters: FloatArray) -> ExpectedStatistics:
-        """Compute expected moments and the log-likelihood; see `EStep.expected_statistics`."""
-        log_density, moments = self._sweep(plan, parameters, with_moments=True)
-        self._check(plan, log_density)
-        return ExpectedStatistics(moments, float(plan.tasks.weight @ log_density))
+    def without_zeros(self, plan: HybridPlan, zero: BoolArray) -> HybridPlan:
+        """Use that some entries of discrete CPDs are zero and stay so; see `EStep.without_zeros`."""
+        if plan.discrete is None:
+            return plan
+        n_cells = plan.network.n_cells
+        whole = np.zeros(plan.discrete.network.n_cells, dtype=bool)
+        whole[:n_cells] = zero[:n_cells]
+        return plan._replace(discrete=self._discrete_engine().without_zeros(plan.discrete, whole))
+
+    def expected_statistics(
+        self, plan: HybridPlan, parameters: FloatArray, active: BoolArray | None = None
+    ) -> ExpectedStatistics:
+        """Compute expected counts and moments, and the log-likelihood; see `EStep.expected_statistics`."""
+        found = self.responsibilities(plan, parameters, active)
+        n_cells, parts = plan.network.n_cells, plan.parts
+        by_block = np.zeros(parts.blocks.n_blocks + 1)
+        if found.by_discrete_block is not None:
+            np.add.at(by_block, parts.of_discrete, found.by_discrete_block)
+        if active is None or active[parts.own]:
+            by_block[parts.own] += float(plan.rows.weight @ found.log_likelihood)
+            grouped = self._sweep(plan, parameters[n_cells:], 0, plan.layout.n_grouped, shares=found.shares)
+            moments = found.moments + grouped
+        else:
+            moments = np.zeros(int(plan.network.net.moment_offset[-1]))
+        counts = np.concatenate([found.counts, moments])
+        return ExpectedStatistics(counts, float(by_block.sum()), by_block)
+
+    def responsibilities(
+        self, plan: HybridPlan, parameters: FloatArray, active: BoolArray | None = None
+    ) -> Responsibilities:
+        """Sum over the missing discrete variables.
+
+        Raises
+        ------
+        ImpossibleEvidenceError
+            A row is impossible, or its density is zero in floating point.
+        """
+        n_cells = plan.network.n_cells
+        tables, is_at_rest = parameters[:n_cells], active is not None and not active[plan.parts.own]
+        log_density, moments = np.zeros(plan.layout.n_entries), np.zeros(0)
+        if not is_at_rest:
+            moments = self._measure(plan, parameters[n_cells:], log_density)
+        alone = scale_densities(plan, log_density, single_only=True).log_likelihood
+        if plan.discrete is None:
+            entries = log_density[: plan.layout.n_group_entries]
+            counts, factors, log_likelihood, by_block = np.zeros(n_cells), np.zeros(0), alone.copy(), None
+            shares = entries  # records take the densities' place
+        else:
+            entries = log_density[: plan.layout.n_group_entries].copy()
+            chosen = None if active is None else active[plan.parts.of_discrete]
+            found, (factors, log_likelihood) = self._eliminate(plan, tables, log_density, chosen)
+            counts, shares, by_block = found.counts[:n_cells], found.counts[n_cells:], found.block_log_likelihood
+        for direct in plan.direct:
+            own_counts, own = sum_directly(direct, tables, entries, plan.rows.weight, self._in_parts)
+            counts = counts + own_counts
+            log_likelihood[direct.row] = alone[direct.row] + own
+            if shares is not entries:
+                direct.group.block(shares)[:, direct.tasks] = direct.group.block(entries)[:, direct.tasks]
+        self._check(plan, log_likelihood)
+        return Responsibilities(counts, shares, factors, log_likelihood, moments, by_block)
+
+    def _eliminate(
+        self, plan: HybridPlan, tables: FloatArray, log_density: FloatArray, active: BoolArray | None
+    ) -> tuple[ExpectedStatistics, Densities]:
+        """Let the discrete engine sum, given what the continuous values say."""
+        assert plan.discrete is not None  # asked before
+        engine, densities = self._discrete_engine(), scale_densities(plan, log_density)
+        self._check(plan, densities.log_likelihood)
+        found = engine.sweep(plan.discrete, np.concatenate([tables, densities.factors]), active)
+        if np.isneginf(found.log_likelihood):
+            # The densities that are largest may be those of states of probability zero, beside which others vanish.
+            densities = scale_densities(plan, log_density, self.possible(plan, tables))
+            whole = np.concatenate([tables, densities.factors])
+            found = engine.sweep(plan.discrete, whole, active)
+            if np.isneginf(found.log_likelihood):
+                row = engine.impossible(plan.discrete, whole).row
+                position = int(np.flatnonzero(plan.rows.row == row)[0])
+                raise ImpossibleEvidenceError(row, plan.rows.observed(plan.network, position))
+        return found, densities
+
+    def possible(self, plan: HybridPlan, tables: FloatArray) -> BoolArray:
+        """Mark the configurations that the discrete part alone does not exclude: shape (n_group_entries,)."""
+        ones = np.ones(plan.layout.n_group_entries)
+        found = self._discrete_engine().sweep(plan.discrete, np.concatenate([tables, ones]))  # type: ignore[arg-type]
+        return np.asarray(found.counts[len(tables) :] > 0)
+
+    def log_densities(self, plan: HybridPlan, parameters: FloatArray) -> FloatArray:
+        """Integrate the missing continuous variables out under every configuration: shape (n_entries,), in nats."""
+        log_density = np.empty(plan.layout.n_entries)
+        self._sweep(plan, parameters[plan.network.n_cells :], 0, len(plan.layout.row), log_density=log_density)
+        return log_density
+
+    def _measure(self, plan: HybridPlan, parameters: FloatArray, log_density: FloatArray) -> FloatArray:
+        """Write all log-densities; returns the moments of the tasks whose shares are known beforehand."""
+        n_grouped, n_tasks = plan.layout.n_grouped, len(plan.layout.row)
+        self._sweep(plan, parameters, 0, n_grouped, log_density=log_density)
+        return self._sweep(plan, parameters, n_grouped, n_tasks, log_density=log_density, shares=plan.alone)
 
     def _sweep(
-        self, plan: GaussianPlan, parameters: FloatArray, *, with_moments: bool
-    ) -> tuple[FloatArray, FloatArray]:
-        """Integrate all rows' missing values out, in threads: log-densities of the tasks, and the sum of moments."""
+        self,
+        plan: HybridPlan,
+        parameters: FloatArray,
+        low: int,
+        high: int,
+        *,
+        log_density: FloatArray | None = None,
+        shares: FloatArray | None = None,
+    ) -> FloatArray:
+        """Run the kernel over some tasks, in threads; log-densities are written, moments returned."""
         from pgmpy_em_ext.e_step.hybrid.kernel import sweep  # needs numba
 
-        log_density, nothing = np.zeros(len(plan.tasks.row)), np.zeros(0)
-        n_moments = int(plan.net.moment_offset[-1]) if with_moments else 0
+        nothing = np.zeros(0)
+        n_moments = 0 if shares is None else int(plan.network.net.moment_offset[-1])
+        net, layout = plan.network.net, plan.layout
 
-        def work(low: int, high: int) -> FloatArray:
+        def work(first: int, last: int) -> FloatArray:
             moments = np.zeros(n_moments)
-            amounts = parameters, plan.rows.values, nothing, log_density, moments, True
-            sweep(plan.net, plan.kinds, plan.tasks, low, high, *amounts)
+            sweep(
+                net,
+                layout.kinds,
+                first,
+                last,
+                parameters,
+                plan.values,
+                nothing if shares is None else shares,
+                nothing if log_density is None else log_density,
+                moments,
+            )
             return moments
 
-        calls = (delayed(work)(low, high) for low, high in zip(plan.edges[:-1], plan.edges[1:], strict=True))
-        parts = Parallel(n_jobs=self.n_jobs or 1, require="sharedmem")(calls)
-        return log_density, np.sum(parts, axis=0)
+        parts = self._in_parts(work, low, high)
+        return np.sum(parts, axis=0) if parts else np.zeros(n_moments)
 
-    def _check(self, plan: GaussianPlan, log_density: FloatArray) -> None:
+    def _in_parts(self, work: Callable[[int, int], FloatArray], low: int, high: int) -> list[FloatArray]:
+        """Do work on parts of a range, in threads; the parts do not depend on how many there are."""
+        edges = np.unique(np.linspace(low, high, N_CHUNKS + 1).astype(np.int64)).tolist()
+        n_threads = effective_n_jobs(self.n_jobs or 1)
+        if n_threads == 1:
+            return [work(*pair) for pair in pairwise(edges)]
+        with ThreadPoolExecutor(n_threads) as pool:
+            return list(pool.map(lambda pair: work(*pair), pairwise(edges)))
+
+    def _check(self, plan: HybridPlan, log_likelihood: FloatArray) -> None:
         """Refuse rows so far off that their density is zero in floating point; the first one is named."""
-        lost = np.flatnonzero(~np.isfinite(log_density))
+        lost = np.flatnonzero(~np.isfinite(log_likelihood))
         if len(lost):
-            position = int(plan.tasks.row[lost[np.argmin(plan.rows.row[plan.tasks.row[lost]])]])
-            values = plan.rows.values[position]
-            observed = {node: float(values[node]) for node in np.flatnonzero(~np.isnan(values)).tolist()}
-            raise ImpossibleEvidenceError(int(plan.rows.row[position]), observed)
+            position = int(lost[np.argmin(plan.rows.row[lost])])
+            raise ImpossibleEvidenceError(int(plan.rows.row[position]), plan.rows.observed(plan.network, position))
+
+    def _discrete_engine(self) -> ExactEStep:
+        return ExactEStep(n_jobs=self.n_jobs, memory_budget=self.memory_budget)
+
+    def summary(self, plan: HybridPlan) -> dict[str, int]:
+        """Tell the sizes of a plan."""
+        sizes = {"n_continuous_patterns": len(plan.layout.kinds.n_configs), "n_densities": plan.layout.n_entries}
+        if plan.discrete is not None:
+            sizes |= self._discrete_engine().summary(plan.discrete)
+        return sizes
 
 
-def complete(
-    net: GaussianArrays, rows: ContinuousRows, parameters: FloatArray, normals: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Fill every missing value with its conditional mean, or a draw from the joint conditional distribution.
+def scale_densities(
+    plan: HybridPlan, log_density: FloatArray, possible: BoolArray | None = None, *, single_only: bool = False
+) -> Densities:
+    """Divide each task's densities by the largest, lest they leave the range of floating point.
 
     Parameters
     ----------
-    net : GaussianArrays
-        The families.
-    rows : ContinuousRows
-        The rows; not modified.
-    parameters : float ndarray
-        In the layout of the families.
-    normals : float ndarray of shape (n_rows, n_nodes), or empty
-        Standard normal numbers, from which draws are made.
-
-    Returns
-    -------
-    values, deviations : float ndarrays of shape (n_rows, n_nodes)
-        Completed rows, and conditional standard deviations, 0 where observed.
+    plan : HybridPlan
+        Which belong together.
+    log_density : float ndarray of shape (n_entries,)
+        Not modified.
+    possible : bool ndarray of shape (n_group_entries,), optional
+        Configurations that are not of probability zero, among which the largest is sought; by default all.
+    single_only : bool
+        Whether only tasks that speak of nothing discrete are wanted.
     """
-    from pgmpy_em_ext.e_step.hybrid.kernel import complete_rows  # needs numba
+    layout = plan.layout
+    n_grouped = layout.n_group_entries
+    log_likelihood = np.zeros(len(plan.rows.weight))
+    np.add.at(log_likelihood, layout.row[layout.n_grouped :], log_density[n_grouped:])
+    if single_only:
+        return Densities(np.zeros(0), log_likelihood)
+    factors = log_density[:n_grouped].copy()
+    if possible is not None:
+        factors[~possible] = -np.inf
+    for group in layout.groups:
+        block = group.block(factors)
+        largest = block.max(axis=0)
+        block -= np.where(np.isneginf(largest), 0.0, largest)
+        log_likelihood[layout.row[group.task_first : group.task_first + group.n_tasks]] += largest
+    return Densities(np.exp(factors, out=factors), log_likelihood)
 
-    kinds, tasks = lay_out_rows(net, np.isnan(rows.values), rows.weight, prune_barren=False)
-    values, deviations = rows.values.copy(), np.zeros_like(rows.values)
-    complete_rows(net, kinds, tasks, 0, len(tasks.row), parameters, values, normals, deviations)
-    return values, deviations
+
+def find_parts(network: HybridNetwork, plan: HybridPlan) -> Parts:
+    """Join the continuous families, and the discrete blocks that they speak of, to one block.
+
+    Where rows are summed up directly, which tells no families apart, that is all there is.
+    """
+    n_cells, net, layout = network.n_cells, network.net, plan.layout
+    nothing = np.zeros(0, dtype=np.int64)
+    known = Blocks(nothing, nothing, 0) if plan.discrete is None else plan.discrete.graph.blocks
+    of_discrete = np.full(known.n_blocks + 1, -1, dtype=np.int64)
+    of_discrete[np.unique(known.of_family[network.n_discrete :]).astype(np.int64)] = 0
+    needs_inference = len(layout.groups) > 0 or len(layout.kinds.node) > 0
+    if plan.direct:
+        of_discrete[:] = 0
+        known = Blocks(np.zeros(network.n_discrete, dtype=np.int64), np.zeros(n_cells, dtype=np.int64), known.n_blocks)
+    others = np.flatnonzero(of_discrete[:-1] < 0)
+    n_blocks = len(others) + int(needs_inference)
+    of_discrete[others] = np.arange(len(others)) + int(needs_inference)
+    if not plan.direct:
+        of_discrete[-1] = n_blocks
+    own = 0 if needs_inference else n_blocks
+    sizes = net.n_nodes, int(net.offset[-1]), int(net.moment_offset[-1])
+    tables = known.of_family[: network.n_discrete], known.of_cell[:n_cells], known.of_cell[:n_cells]
+    of_family, of_cell, of_statistic = (
+        np.concatenate([of_discrete[table], np.full(size, own, dtype=np.int64)])
+        for table, size in zip(tables, sizes, strict=True)
+    )
+    return Parts(Blocks(of_family, of_cell, n_blocks, of_statistic), of_discrete, own)

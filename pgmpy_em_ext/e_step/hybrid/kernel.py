@@ -1,8 +1,9 @@
-"""Missing continuous variables integrated out, row by row: compiled.
+"""Missing continuous variables integrated out: compiled.
 
 A family with the members v = (child, parents) says that a'v - b has variance s, with a = (1, -coefficients). Over the
 missing members, the sum of these quadratic forms is a normal distribution in its precision form, whose size is the
-number of missing variables, however many are observed.
+number of missing variables, however many are observed. Its precision depends on what is missing and on the discrete
+parents' states, not on the values: rows of a kind share its factor, and what is left to do for each is vectorised.
 
 Importing it needs numba.
 
@@ -16,22 +17,41 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pgmpy_em_ext.compiling import compiled, entry_point
+from pgmpy_em_ext.compiling import compiled, compiled_sum, entry_point
 from pgmpy_em_ext.types import FloatArray, IntArray
 
 LOG_TWO_PI = float(np.log(2 * np.pi))
 
+SMALLEST_LOG = -745.2
+"""Numbers below this have an exponential of zero."""
+
+N_SIDE_BY_SIDE = 128
+"""Rows worked on together: few enough that the values of a hundred variables stay in a core's cache."""
+
 
 class Scratch(NamedTuple):
-    """Room for one row: precision and its factor, linear term, conditional mean and covariance, a family's members."""
+    """Room for some rows of a kind under one configuration.
+
+    Attributes
+    ----------
+    precision, covariance : float64 ndarrays of shape (n_nodes, n_nodes)
+        Of the missing variables; the former becomes its Cholesky factor.
+    place : int64 ndarray of shape (n_nodes,)
+        Number of each variable among the missing ones; -1 where observed.
+    linear, mean : float64 ndarrays of shape (n_nodes, N_SIDE_BY_SIDE)
+        Linear term, then its whitened form, and conditional mean of the missing variables.
+    residual, square, weighted : float64 ndarrays of shape (N_SIDE_BY_SIDE,) at least
+        Working space.
+    """
 
     precision: FloatArray
-    linear: FloatArray
-    mean: FloatArray
     covariance: FloatArray
     place: IntArray
-    value: FloatArray
-    member: IntArray
+    linear: FloatArray
+    mean: FloatArray
+    residual: FloatArray
+    square: FloatArray
+    weighted: FloatArray
 
 
 @compiled
@@ -39,155 +59,388 @@ def make_scratch(n_nodes):  # type: ignore[no-untyped-def]
     """Make room for rows in which every variable is missing."""
     return Scratch(
         np.empty((n_nodes, n_nodes)),
-        np.empty(n_nodes),
-        np.empty(n_nodes),
         np.empty((n_nodes, n_nodes)),
         np.full(n_nodes, -1, dtype=np.int64),
-        np.empty(n_nodes + 1),
-        np.empty(n_nodes + 1, dtype=np.int64),
+        np.empty((n_nodes, N_SIDE_BY_SIDE)),
+        np.empty((n_nodes, N_SIDE_BY_SIDE)),
+        np.empty(N_SIDE_BY_SIDE),
+        np.empty(N_SIDE_BY_SIDE),
+        np.empty(max(n_nodes, N_SIDE_BY_SIDE)),
     )
 
 
 @compiled
-def _read_family(net, f, values, row, scratch):  # type: ignore[no-untyped-def]
-    """List a family's members, the child last, with their values in the row; returns how many they are."""
-    count = 0
-    for j in range(net.parent_first[f], net.parent_first[f + 1]):
-        scratch.member[count] = net.parent[j]
-        count += 1
-    scratch.member[count] = f
-    count += 1
-    for j in range(count):
-        scratch.value[j] = values[row, scratch.member[j]]
-    return count
+def _slope(net, parameters, base, n_parents, j):  # type: ignore[no-untyped-def]
+    """Coefficient of a family's j-th member in its residual: 1 for the child, which is the last."""
+    return 1.0 if j == n_parents else -parameters[base + 1 + j]
 
 
 @compiled
-def _assemble(net, families, configs, parameters, values, row, n_missing, scratch):  # type: ignore[no-untyped-def]
-    """Add up the families' quadratic forms over the missing variables, which ``scratch.place`` numbers.
+def _member(net, f, n_parents, j):  # type: ignore[no-untyped-def]
+    """Give the j-th member of a family, the child last."""
+    return f if j == n_parents else net.parent[net.parent_first[f] + j]
+
+
+@compiled
+def _assemble(net, families, configs, parameters, n_missing, scratch):  # type: ignore[no-untyped-def]
+    """Add up the families' precisions over the missing variables, which ``scratch.place`` numbers.
 
     Returns
     -------
-    constant : float
-        Sum of what does not depend on them: squared observed residuals over variances.
-    log_scale : float
+    float
         Sum of the logarithms of 2 pi times the variances.
     """
-    precision, linear, place = scratch.precision, scratch.linear, scratch.place
+    precision, place = scratch.precision, scratch.place
     for i in range(n_missing):
-        linear[i] = 0.0
         for j in range(n_missing):
             precision[i, j] = 0.0
-    constant, log_scale = 0.0, 0.0
+    log_scale = 0.0
     for k in range(len(families)):
         f = families[k]
-        count = _read_family(net, f, values, row, scratch)
-        base = net.offset[f] + configs[k] * (count + 1)  # intercept, coefficients, variance
-        variance = parameters[base + count]
+        n_parents = net.parent_first[f + 1] - net.parent_first[f]
+        base = net.offset[f] + configs[k] * (n_parents + 2)  # intercept, coefficients, variance
+        variance = parameters[base + n_parents + 1]
         log_scale += LOG_TWO_PI + np.log(variance)
-        rest = -parameters[base]
-        for j in range(count):
-            if place[scratch.member[j]] < 0:
-                a = 1.0 if j == count - 1 else -parameters[base + 1 + j]
-                rest += a * scratch.value[j]
-        constant += rest * rest / variance
-        for i in range(count):
-            p = place[scratch.member[i]]
+        for i in range(n_parents + 1):
+            p = place[_member(net, f, n_parents, i)]
             if p < 0:
                 continue
-            a = (1.0 if i == count - 1 else -parameters[base + 1 + i]) / variance
-            linear[p] -= a * rest
-            for j in range(count):
-                q = place[scratch.member[j]]
+            a = _slope(net, parameters, base, n_parents, i) / variance
+            for j in range(n_parents + 1):
+                q = place[_member(net, f, n_parents, j)]
                 if q >= 0:
-                    precision[p, q] += a * (1.0 if j == count - 1 else -parameters[base + 1 + j])
-    return constant, log_scale
+                    precision[p, q] += a * _slope(net, parameters, base, n_parents, j)
+    return log_scale
 
 
 @compiled
 def _factorize(n, scratch):  # type: ignore[no-untyped-def]
-    """Turn the precision into its Cholesky factor, in place; returns half its log-determinant, -inf where it fails."""
+    """Turn the precision into its Cholesky factor, in place; returns half its log-determinant, -inf where it fails.
+
+    Zeros are skipped: missing variables that no family joins cost nothing together.
+    """
     a, half = scratch.precision, 0.0
     for j in range(n):
-        for k in range(j):
-            a[j, j] -= a[j, k] * a[j, k]
         if not a[j, j] > 0.0:
             return -np.inf
         a[j, j] = np.sqrt(a[j, j])
         half += np.log(a[j, j])
         for i in range(j + 1, n):
-            for k in range(j):
-                a[i, j] -= a[i, k] * a[j, k]
-            a[i, j] /= a[j, j]
+            if a[i, j] != 0.0:
+                a[i, j] /= a[j, j]
+                for k in range(j + 1, i + 1):
+                    a[i, k] -= a[i, j] * a[k, j]
     return half
 
 
 @compiled
-def _solve_mean(n, scratch):  # type: ignore[no-untyped-def]
-    """Solve for the conditional mean; returns the linear term's square in the metric of the covariance."""
-    a, mean, square = scratch.precision, scratch.mean, 0.0
-    for i in range(n):
-        mean[i] = scratch.linear[i]
-        for k in range(i):
-            mean[i] -= a[i, k] * mean[k]
-        mean[i] /= a[i, i]
-        square += mean[i] * mean[i]
-    for i in range(n - 1, -1, -1):
-        for k in range(i + 1, n):
-            mean[i] -= a[k, i] * mean[k]
-        mean[i] /= a[i, i]
-    return square
-
-
-@compiled
 def _invert(n, scratch):  # type: ignore[no-untyped-def]
-    """Compute the conditional covariance from the Cholesky factor, column by column."""
+    """Compute the conditional covariance from the Cholesky factor, row by row; zeros are skipped."""
     a, c = scratch.precision, scratch.covariance
     for column in range(n):
+        own = c[column]
         for i in range(column, n):
-            total = 1.0 if i == column else 0.0
-            for k in range(column, i):
-                total -= a[i, k] * c[k, column]
-            c[i, column] = total / a[i, i]
-        for i in range(n - 1, column - 1, -1):
-            total = c[i, column]
-            for k in range(i + 1, n):
-                total -= a[k, i] * c[k, column]
-            c[i, column] = total / a[i, i]
+            own[i] = 1.0 if i == column else 0.0
+        for k in range(column, n):
+            if own[k] != 0.0:
+                own[k] /= a[k, k]
+                for i in range(k + 1, n):
+                    own[i] -= a[i, k] * own[k]
+        for k in range(n - 1, column - 1, -1):
+            if own[k] != 0.0:
+                own[k] /= a[k, k]
+                for i in range(column, k):
+                    own[i] -= a[k, i] * own[k]
         for i in range(column, n):
-            c[column, i] = c[i, column]
+            c[i, column] = own[i]
 
 
 @compiled
-def _add_moments(net, families, configs, values, row, weight, scratch, moments):  # type: ignore[no-untyped-def]
-    """Add a row's expected moments of (1, parents, child) to those of its families."""
-    place = scratch.place
+def _values(node, values, row, n, place, mean):  # type: ignore[no-untyped-def]
+    """View a variable's values in some rows; its conditional means where it is missing."""
+    return values[node, row : row + n] if place[node] < 0 else mean[place[node], :n]
+
+
+@compiled
+def _find_residuals(net, f, base, parameters, values, row, n, with_means, scratch):  # type: ignore[no-untyped-def]
+    """Write a family's residuals in some rows to ``scratch.residual``; missing values are their means, or 0."""
+    residual, place, mean = scratch.residual, scratch.place, scratch.mean
+    first = net.parent_first[f]
+    for b in range(n):
+        residual[b] = -parameters[base]
+    if place[f] < 0 or with_means:
+        value = _values(f, values, row, n, place, mean)
+        for b in range(n):
+            residual[b] += value[b]
+    for j in range(net.parent_first[f + 1] - first):
+        parent = net.parent[first + j]
+        if place[parent] < 0 or with_means:
+            _subtract(residual, parameters[base + 1 + j], _values(parent, values, row, n, place, mean), n)
+
+
+@compiled
+def _add_residuals(net, families, configs, parameters, values, row, n, n_missing, scratch):  # type: ignore[no-untyped-def]
+    """Sum the linear terms of the rows, ``scratch.linear``: what the residuals say where missing values are 0."""
+    residual, place = scratch.residual, scratch.place
+    for i in range(n_missing):
+        linear = scratch.linear[i]
+        for b in range(n):
+            linear[b] = 0.0
     for k in range(len(families)):
         f = families[k]
-        count = _read_family(net, f, values, row, scratch)
-        at = net.moment_offset[f] + configs[k] * ((count + 1) * (count + 2) // 2)
-        for j in range(count):
-            if place[scratch.member[j]] >= 0:
-                scratch.value[j] = scratch.mean[place[scratch.member[j]]]
-        moments[at] += weight
+        n_parents = net.parent_first[f + 1] - net.parent_first[f]
+        base = net.offset[f] + configs[k] * (n_parents + 2)
+        inverse, is_found = 1.0 / parameters[base + n_parents + 1], False
+        for j in range(n_parents + 1):
+            p = place[_member(net, f, n_parents, j)]
+            if p >= 0:
+                if not is_found:
+                    _find_residuals(net, f, base, parameters, values, row, n, False, scratch)
+                    is_found = True
+                _subtract(scratch.linear[p], inverse * _slope(net, parameters, base, n_parents, j), residual, n)
+
+
+@compiled
+def _add_squares(net, families, configs, parameters, values, row, n, scratch):  # type: ignore[no-untyped-def]
+    """Sum the squared residuals over variances at the conditional means, ``scratch.square``.
+
+    That is what the quadratic form has at its minimum. As a difference, of what it has at 0 and what the linear terms
+    take off, it would lose all digits where variances are small.
+    """
+    residual, square = scratch.residual, scratch.square
+    for b in range(n):
+        square[b] = 0.0
+    for k in range(len(families)):
+        f = families[k]
+        n_parents = net.parent_first[f + 1] - net.parent_first[f]
+        base = net.offset[f] + configs[k] * (n_parents + 2)
+        inverse = 1.0 / parameters[base + n_parents + 1]
+        _find_residuals(net, f, base, parameters, values, row, n, True, scratch)
+        for b in range(n):
+            square[b] += inverse * residual[b] * residual[b]
+
+
+@compiled
+def _residual_of_one(net, f, base, parameters, values, row, place, mean):  # type: ignore[no-untyped-def]
+    """Compute a family's residual in a single row, missing values taken from ``mean``."""
+    first = net.parent_first[f]
+    residual = (values[f, row] if place[f] < 0 else mean[place[f], 0]) - parameters[base]
+    for j in range(net.parent_first[f + 1] - first):
+        parent = net.parent[first + j]
+        value = values[parent, row] if place[parent] < 0 else mean[place[parent], 0]
+        residual -= parameters[base + 1 + j] * value
+    return residual
+
+
+@compiled
+def _add_residuals_of_one(net, families, configs, parameters, values, row, n_missing, scratch):  # type: ignore[no-untyped-def]
+    """Sum a single row's residuals as `_add_residuals` does, without vectors, which cost more than they save."""
+    place, linear, mean = scratch.place, scratch.linear, scratch.mean
+    for i in range(n_missing):
+        linear[i, 0] = mean[i, 0] = 0.0
+    for k in range(len(families)):
+        f = families[k]
+        first = net.parent_first[f]
+        n_parents = net.parent_first[f + 1] - first
+        base = net.offset[f] + configs[k] * (n_parents + 2)
+        residual = _residual_of_one(net, f, base, parameters, values, row, place, mean)
+        scaled = residual / parameters[base + n_parents + 1]
+        for j in range(n_parents + 1):
+            p = place[_member(net, f, n_parents, j)]
+            if p >= 0:
+                linear[p, 0] -= _slope(net, parameters, base, n_parents, j) * scaled
+
+
+@compiled
+def _square_of_one(net, families, configs, parameters, values, row, scratch):  # type: ignore[no-untyped-def]
+    """Sum a single row's squared residuals as `_add_squares` does."""
+    square = 0.0
+    for k in range(len(families)):
+        f = families[k]
+        n_parents = net.parent_first[f + 1] - net.parent_first[f]
+        base = net.offset[f] + configs[k] * (n_parents + 2)
+        residual = _residual_of_one(net, f, base, parameters, values, row, scratch.place, scratch.mean)
+        square += residual * residual / parameters[base + n_parents + 1]
+    scratch.square[0] = square
+
+
+@compiled
+def _solve_mean_of_one(n_missing, scratch):  # type: ignore[no-untyped-def]
+    """Solve for a single row's conditional mean as `_solve_means` does."""
+    factor, linear, mean = scratch.precision, scratch.linear, scratch.mean
+    for i in range(n_missing):
+        own = linear[i, 0]
+        for k in range(i):
+            own -= factor[i, k] * linear[k, 0]
+        linear[i, 0] = own / factor[i, i]
+    for i in range(n_missing - 1, -1, -1):
+        own = linear[i, 0]
+        for k in range(i + 1, n_missing):
+            own -= factor[k, i] * mean[k, 0]
+        mean[i, 0] = own / factor[i, i]
+
+
+@compiled
+def _condition(net, families, configs, parameters, values, row, n, n_missing, scratch):  # type: ignore[no-untyped-def]
+    """Write the conditional means of some rows."""
+    if n_missing > 0 and n == 1:
+        _add_residuals_of_one(net, families, configs, parameters, values, row, n_missing, scratch)
+        _solve_mean_of_one(n_missing, scratch)
+    elif n_missing > 0:
+        _add_residuals(net, families, configs, parameters, values, row, n, n_missing, scratch)
+        _solve_means(n, n_missing, scratch)
+
+
+@compiled
+def _measure(net, families, configs, parameters, values, row, constant, log_density, scratch):  # type: ignore[no-untyped-def]
+    """Write the log-densities of some rows, whose conditional means are known."""
+    if len(log_density) == 1:
+        _square_of_one(net, families, configs, parameters, values, row, scratch)
+    else:
+        _add_squares(net, families, configs, parameters, values, row, len(log_density), scratch)
+    for b in range(len(log_density)):
+        log_density[b] = constant - 0.5 * scratch.square[b]
+
+
+@compiled
+def _subtract(own, factor, other, n):  # type: ignore[no-untyped-def]
+    """Subtract a multiple of one vector from another, in place; zeros are skipped."""
+    if factor != 0.0:
+        for b in range(n):
+            own[b] -= factor * other[b]
+
+
+@compiled
+def _solve_means(n, n_missing, scratch):  # type: ignore[no-untyped-def]
+    """Write the rows' conditional means.
+
+    By the Cholesky factor, not by the covariance, which would lose half the digits where variances are small.
+    """
+    factor, linear, mean = scratch.precision, scratch.linear, scratch.mean
+    for i in range(n_missing):
+        own, inverse = linear[i], 1.0 / factor[i, i]
+        for k in range(i):
+            _subtract(own, factor[i, k], linear[k], n)
+        for b in range(n):
+            own[b] *= inverse
+    for i in range(n_missing - 1, -1, -1):
+        own, inverse = mean[i], 1.0 / factor[i, i]
+        for b in range(n):
+            own[b] = linear[i, b]
+        for k in range(i + 1, n_missing):
+            _subtract(own, factor[k, i], mean[k], n)
+        for b in range(n):
+            own[b] *= inverse
+
+
+@compiled_sum
+def _product(one, other, n):  # type: ignore[no-untyped-def]
+    """Sum the products of two vectors; in several sums at once, which the order of additions is left open for."""
+    total = 0.0
+    for b in range(n):
+        total += one[b] * other[b]
+    return total
+
+
+@compiled_sum
+def _total(one, n):  # type: ignore[no-untyped-def]
+    """Sum a vector, as `_product` does."""
+    total = 0.0
+    for b in range(n):
+        total += one[b]
+    return total
+
+
+@compiled
+def _add_moments(net, families, configs, values, row, shares, scratch, moments):  # type: ignore[no-untyped-def]
+    """Add the rows' moments of (1, parents, child), at their conditional means; returns the sum of the shares."""
+    weighted, place, mean, n = scratch.weighted, scratch.place, scratch.mean, len(shares)
+    total = _total(shares, n)
+    for k in range(len(families)):
+        f = families[k]
+        n_parents = net.parent_first[f + 1] - net.parent_first[f]
+        at = net.moment_offset[f] + configs[k] * ((n_parents + 2) * (n_parents + 3) // 2)
+        moments[at] += total
         at += 1
-        for i in range(count):
-            p = place[scratch.member[i]]
-            moments[at] += weight * scratch.value[i]
+        for i in range(n_parents + 1):
+            value = _values(_member(net, f, n_parents, i), values, row, n, place, mean)
+            for b in range(n):
+                weighted[b] = shares[b] * value[b]
+            moments[at] += _total(weighted, n)
             at += 1
             for j in range(i + 1):
-                q = place[scratch.member[j]]
-                product = scratch.value[i] * scratch.value[j]
-                if p >= 0 and q >= 0:
-                    product += scratch.covariance[p, q]
-                moments[at] += weight * product
+                other = _values(_member(net, f, n_parents, j), values, row, n, place, mean)
+                moments[at] += _product(weighted, other, n)
+                at += 1
+    return total
+
+
+@compiled
+def _add_moments_of_one(net, families, configs, values, row, share, scratch, moments):  # type: ignore[no-untyped-def]
+    """Add a single row's moments as `_add_moments` does, without vectors, which cost more than they save."""
+    place, mean, own = scratch.place, scratch.mean, scratch.weighted
+    for k in range(len(families)):
+        f = families[k]
+        n_parents = net.parent_first[f + 1] - net.parent_first[f]
+        at = net.moment_offset[f] + configs[k] * ((n_parents + 2) * (n_parents + 3) // 2)
+        moments[at] += share
+        at += 1
+        for i in range(n_parents + 1):
+            node = _member(net, f, n_parents, i)
+            own[i] = values[node, row] if place[node] < 0 else mean[place[node], 0]
+            moments[at] += share * own[i]
+            at += 1
+            for j in range(i + 1):
+                moments[at] += share * own[i] * own[j]
                 at += 1
 
 
+@compiled
+def _add_covariances(net, families, configs, total, scratch, moments):  # type: ignore[no-untyped-def]
+    """Add the conditional covariances, once for all rows that share them, to the moments."""
+    place, covariance = scratch.place, scratch.covariance
+    for k in range(len(families)):
+        f = families[k]
+        n_parents = net.parent_first[f + 1] - net.parent_first[f]
+        first = net.moment_offset[f] + configs[k] * ((n_parents + 2) * (n_parents + 3) // 2)
+        for i in range(n_parents + 1):
+            p = place[_member(net, f, n_parents, i)]
+            if p < 0:
+                continue
+            at = first + (i + 1) * (i + 2) // 2 + 1  # behind the products of those before, and with the constant
+            for j in range(i + 1):
+                q = place[_member(net, f, n_parents, j)]
+                if q >= 0:
+                    moments[at + j] += total * covariance[p, q]
+
+
+@compiled
+def _prepare(net, nodes, families, configs, parameters, scratch):  # type: ignore[no-untyped-def]
+    """Factorise what all rows of a kind share under a configuration; returns their log-density's constant."""
+    n = len(nodes)
+    log_scale = _assemble(net, families, configs, parameters, n, scratch)
+    half = _factorize(n, scratch)
+    if half == -np.inf:
+        return np.nan
+    return 0.5 * n * LOG_TWO_PI - 0.5 * log_scale - half
+
+
+@compiled
+def _number(nodes, scratch):  # type: ignore[no-untyped-def]
+    """Give the missing variables of a kind their numbers."""
+    for i in range(len(nodes)):
+        scratch.place[nodes[i]] = i
+
+
+@compiled
+def _forget(nodes, scratch):  # type: ignore[no-untyped-def]
+    """Undo `_number`."""
+    for i in range(len(nodes)):
+        scratch.place[nodes[i]] = -1
+
+
 @entry_point
-def sweep(  # type: ignore[no-untyped-def]
-    net, kinds, tasks, low, high, parameters, values, shares, log_density, moments, is_single
-):  # fmt: skip
+def sweep(net, kinds, low, high, parameters, values, shares, log_density, moments):  # type: ignore[no-untyped-def]
     """Integrate the missing continuous variables of some tasks out; add what they say to the moments, in place.
 
     Parameters
@@ -196,84 +449,170 @@ def sweep(  # type: ignore[no-untyped-def]
         The continuous families.
     kinds : Kinds
         What tasks of a kind have in common.
-    tasks : Tasks
-        Rows, or parts of rows; those from ``low`` to ``high`` are worked on.
+    low, high : int
+        Which tasks to work on.
     parameters : float64 ndarray
         Intercept, coefficients and variance of each family under each configuration of its discrete parents.
-    values : float64 ndarray of shape (n_rows, n_nodes)
-        Rows; what stands where a value is missing is not read.
+    values : float64 ndarray of shape (n_nodes, n_rows)
+        By variable, those of a kind side by side; what stands where a value is missing is not read.
     shares : float64 ndarray of shape (n_entries,)
-        Probability of each task's configurations; empty where only densities are wanted.
+        Expected records of each task under each of its configurations; not read where ``moments`` is empty.
     log_density : float64 ndarray of shape (n_entries,)
         Written: natural log of the density of the observed values under each configuration; not where it is empty.
     moments : float64 ndarray
-        Added to: expected moments of (1, parents, child), lower triangle row by row.
-    is_single : bool
-        Whether tasks have one configuration each, whose share is 1.
+        Added to: expected moments of (1, parents, child), lower triangle row by row; not where it is empty.
     """
     scratch = make_scratch(len(net.offset) - 1)
-    for t in range(low, high):
-        kind, row = tasks.kind[t], tasks.row[t]
+    n_kinds = len(kinds.task_first) - 1
+    kind = np.searchsorted(kinds.task_first, low, side="right") - 1
+    while kind < n_kinds and kinds.task_first[kind] < high:
         nodes = kinds.node[kinds.node_first[kind] : kinds.node_first[kind + 1]]
         families = kinds.family[kinds.family_first[kind] : kinds.family_first[kind + 1]]
-        n, n_families = len(nodes), len(families)
-        for i in range(n):
-            scratch.place[nodes[i]] = i
-        first = tasks.entry_first[t]
-        for d in range(tasks.entry_first[t + 1] - first):
-            share = 1.0 if is_single or len(shares) == 0 else shares[first + d]
-            if share == 0.0:
-                continue
+        n_missing, n_families = len(nodes), len(families)
+        _number(nodes, scratch)
+        first, last = max(low, kinds.task_first[kind]), min(high, kinds.task_first[kind + 1])
+        shift = kinds.entry_first[kind] - kinds.task_first[kind]
+        for d in range(kinds.n_configs[kind]):
             at = kinds.config_first[kind] + d * n_families
             configs = kinds.config[at : at + n_families]
-            constant, log_scale = _assemble(net, families, configs, parameters, values, row, n, scratch)
-            half = _factorize(n, scratch)
-            square = _solve_mean(n, scratch) if half > -np.inf else np.nan
-            if len(log_density) > 0:
-                log_density[first + d] = -0.5 * (log_scale + constant - square) - half + 0.5 * n * LOG_TWO_PI
-            if len(moments) > 0:
-                _invert(n, scratch)
-                _add_moments(net, families, configs, values, row, tasks.weight[t] * share, scratch, moments)
-        for i in range(n):
-            scratch.place[nodes[i]] = -1
+            constant = _prepare(net, nodes, families, configs, parameters, scratch)
+            total = 0.0
+            for start in range(first, last, N_SIDE_BY_SIDE):
+                n = min(start + N_SIDE_BY_SIDE, last) - start
+                entry = start + shift + d * kinds.entry_stride[kind]
+                row = start - kinds.task_first[kind] + kinds.row_first[kind]
+                _condition(net, families, configs, parameters, values, row, n, n_missing, scratch)
+                if len(log_density) > 0:
+                    own = log_density[entry : entry + n]
+                    _measure(net, families, configs, parameters, values, row, constant, own, scratch)
+                if len(moments) > 0 and n == 1:
+                    _add_moments_of_one(net, families, configs, values, row, shares[entry], scratch, moments)
+                    total += shares[entry]
+                elif len(moments) > 0:
+                    own_shares = shares[entry : entry + n]
+                    total += _add_moments(net, families, configs, values, row, own_shares, scratch, moments)
+            if len(moments) > 0 and n_missing > 0:
+                _invert(n_missing, scratch)
+                _add_covariances(net, families, configs, total, scratch, moments)
+        _forget(nodes, scratch)
+        kind += 1
+
+
+@compiled
+def _solve_transposed(nodes, normals, deviation, scratch):  # type: ignore[no-untyped-def]
+    """Turn standard normal numbers z into a draw: with the precision L L', the covariance of L'^-1 z is its inverse."""
+    n = len(nodes)
+    for i in range(n - 1, -1, -1):
+        deviation[i] = normals[nodes[i]]
+        for k in range(i + 1, n):
+            deviation[i] -= scratch.precision[k, i] * deviation[k]
+        deviation[i] /= scratch.precision[i, i]
 
 
 @entry_point
-def complete_rows(net, kinds, tasks, low, high, parameters, values, normals, deviations):  # type: ignore[no-untyped-def]
-    """Fill the missing values of some rows, each with one configuration, in place.
+def complete_rows(net, kinds, parameters, values, shares, normals, center, mean, square):  # type: ignore[no-untyped-def]
+    """Sum what the configurations say of the missing values: their conditional means and squares, or draws.
 
     Parameters
     ----------
-    net, kinds, tasks, low, high, parameters
+    net, kinds, parameters, values
         As in `sweep`.
-    values : float64 ndarray of shape (n_rows, n_nodes)
-        Written where a value is missing: its conditional mean, or a draw.
-    normals : float64 ndarray of shape (n_rows, n_nodes)
+    shares : float64 ndarray of shape (n_entries,)
+        Probability of each task's configurations.
+    normals : float64 ndarray of shape (n_nodes, n_rows)
         Standard normal numbers from which draws are made; means are wanted where it is empty.
-    deviations : float64 ndarray of shape (n_rows, n_nodes)
-        Written where a value is missing: its conditional standard deviation.
+    center : float64 ndarray of shape (n_nodes, n_rows)
+        From where squares are measured.
+    mean, square : float64 ndarrays of shape (n_nodes, n_rows)
+        Added to, where a value is missing: its conditional mean, or a draw; and its expected squared distance from the
+        center.
     """
     scratch = make_scratch(len(net.offset) - 1)
-    for t in range(low, high):
-        kind, row = tasks.kind[t], tasks.row[t]
+    deviation = np.zeros(len(net.offset) - 1)
+    for kind in range(len(kinds.task_first) - 1):
         nodes = kinds.node[kinds.node_first[kind] : kinds.node_first[kind + 1]]
         families = kinds.family[kinds.family_first[kind] : kinds.family_first[kind + 1]]
-        n = len(nodes)
-        for i in range(n):
-            scratch.place[nodes[i]] = i
-        at = kinds.config_first[kind]
-        _assemble(net, families, kinds.config[at : at + len(families)], parameters, values, row, n, scratch)
-        _factorize(n, scratch)
-        _solve_mean(n, scratch)
-        _invert(n, scratch)
-        if len(normals) > 0:  # with the precision L L', the solution of L' x = z has its inverse as covariance
-            for i in range(n - 1, -1, -1):
-                scratch.linear[i] = normals[row, nodes[i]]
-                for k in range(i + 1, n):
-                    scratch.linear[i] -= scratch.precision[k, i] * scratch.linear[k]
-                scratch.linear[i] /= scratch.precision[i, i]
-                scratch.mean[i] += scratch.linear[i]
-        for i in range(n):
-            values[row, nodes[i]] = scratch.mean[i]
-            deviations[row, nodes[i]] = np.sqrt(scratch.covariance[i, i])
-            scratch.place[nodes[i]] = -1
+        n_missing, n_families = len(nodes), len(families)
+        _number(nodes, scratch)
+        shift = kinds.entry_first[kind] - kinds.task_first[kind]
+        for d in range(kinds.n_configs[kind]):
+            at = kinds.config_first[kind] + d * n_families
+            configs = kinds.config[at : at + n_families]
+            _prepare(net, nodes, families, configs, parameters, scratch)
+            _invert(n_missing, scratch)
+            for start in range(kinds.task_first[kind], kinds.task_first[kind + 1], N_SIDE_BY_SIDE):
+                n = min(start + N_SIDE_BY_SIDE, kinds.task_first[kind + 1]) - start
+                row = start - kinds.task_first[kind] + kinds.row_first[kind]
+                _condition(net, families, configs, parameters, values, row, n, n_missing, scratch)
+                for b in range(n):
+                    share = shares[start + b + shift + d * kinds.entry_stride[kind]]
+                    if len(normals) > 0:
+                        _solve_transposed(nodes, normals[:, row + b], deviation, scratch)
+                    for i in range(n_missing):
+                        found = scratch.mean[i, b] + deviation[i]
+                        mean[nodes[i], row + b] += share * found
+                        off = found - center[nodes[i], row + b]
+                        square[nodes[i], row + b] += share * (scratch.covariance[i, i] + off * off)
+        _forget(nodes, scratch)
+
+
+@compiled
+def _exponentiate(values, largest, n):  # type: ignore[no-untyped-def]
+    """Take the exponential of what values are below the largest, in place; at no cost where it is 1 or 0."""
+    for b in range(n):
+        below = values[b] - largest[b]
+        if below == 0.0:
+            values[b] = 1.0
+        elif below > SMALLEST_LOG:
+            values[b] = np.exp(below)
+        else:
+            values[b] = 0.0
+
+
+@entry_point
+def sum_rows(joint, tasks, pattern, log_prior, weight, low, high, records, log_likelihood):  # type: ignore[no-untyped-def]
+    """Sum over the configurations of some rows' missing discrete variables.
+
+    Parameters
+    ----------
+    joint : float64 ndarray of shape (n_configs, n_group_tasks)
+        Log-densities of a group's tasks; expected records take their place.
+    tasks, pattern : int64 ndarrays of shape (n_tasks,)
+        Which of these to work on, and the column of the prior that each has.
+    log_prior : float64 ndarray of shape (n_configs, n_patterns)
+        Log-probability of each configuration, together with what is observed and discrete.
+    weight : float64 ndarray of shape (n_tasks,)
+        In records.
+    low, high : int
+        Which of the tasks to work on.
+    records : float64 ndarray of shape (n_configs, n_patterns)
+        Added to: expected records by pattern.
+    log_likelihood : float64 ndarray of shape (n_tasks,)
+        Written: in nats; not finite for impossible rows, which get no records.
+    """
+    n_configs = len(joint)
+    values = np.empty((n_configs, N_SIDE_BY_SIDE))
+    largest, total = np.empty(N_SIDE_BY_SIDE), np.empty(N_SIDE_BY_SIDE)
+    for start in range(low, high, N_SIDE_BY_SIDE):
+        n = min(start + N_SIDE_BY_SIDE, high) - start
+        for b in range(n):
+            largest[b] = -np.inf
+            total[b] = 0.0
+        for d in range(n_configs):
+            own = values[d]
+            for b in range(n):
+                own[b] = joint[d, tasks[start + b]] + log_prior[d, pattern[start + b]]
+                largest[b] = max(largest[b], own[b])
+        for d in range(n_configs):
+            _exponentiate(values[d], largest, n)
+            for b in range(n):
+                total[b] += values[d, b]
+        for b in range(n):
+            possible = np.isfinite(largest[b])
+            log_likelihood[start + b] = np.log(total[b]) + largest[b] if possible else largest[b]
+            total[b] = weight[start + b] / total[b] if possible else 0.0
+        for d in range(n_configs):
+            for b in range(n):
+                share = values[d, b] * total[b]
+                joint[d, tasks[start + b]] = share
+                records[d, pattern[start + b]] += share

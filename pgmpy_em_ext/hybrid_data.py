@@ -1,0 +1,165 @@
+"""From a table to rows of codes and standardised numbers, in an order that depends on their values alone."""
+
+import logging
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+
+from pgmpy_em_ext.gaussian import lay_out_families
+from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows, Units
+from pgmpy_em_ext.network import Network
+from pgmpy_em_ext.types import FloatArray
+
+logger = logging.getLogger(__name__)
+
+LARGEST = 1e300
+"""Larger numbers, whose differences may overflow, are refused."""
+
+
+def order_network(
+    names: Sequence[Hashable],
+    parents: Mapping[Hashable, Sequence[Hashable]],
+    latents: Iterable[Hashable],
+    discrete: Network | None,
+) -> HybridNetwork:
+    """Put continuous variables in a topological order that depends on their names' order alone.
+
+    Parameters
+    ----------
+    names : sequence
+        The continuous variables.
+    parents : mapping
+        Parents of each, of both kinds.
+    latents : iterable
+        Those that are never observed.
+    discrete : Network or None
+        The discrete variables.
+
+    Returns
+    -------
+    HybridNetwork
+        Its units are those of the standard normal, until there is data.
+    """
+    own = set(names)
+    graph = nx.DiGraph()
+    graph.add_nodes_from(names)
+    graph.add_edges_from((parent, name) for name in names for parent in parents[name] if parent in own)
+    position = {name: place for place, name in enumerate(names)}
+    order = tuple(nx.lexicographical_topological_sort(graph, key=position.__getitem__))
+    index = {name: place for place, name in enumerate(order)}
+    links = tuple(
+        tuple(sorted(discrete.index[parent] for parent in parents[name] if parent not in own)) if discrete else ()
+        for name in order
+    )
+    n_configs = [int(np.prod([discrete.cardinalities[node] for node in nodes])) if discrete else 1 for nodes in links]
+    net = lay_out_families([[index[parent] for parent in parents[name] if parent in own] for name in order], n_configs)
+    units = Units(np.zeros(len(order)), np.ones(len(order)))
+    return HybridNetwork(discrete, order, net, links, units, tuple(sorted(index[name] for name in latents)))
+
+
+def read_values(data: pd.DataFrame, names: Sequence[Hashable]) -> FloatArray:
+    """Read the variables' columns as numbers, NaN where missing; a variable without a column is missing throughout.
+
+    Raises
+    ------
+    TypeError
+        A column that is not numeric.
+    ValueError
+        A value that is infinite, or too large to be reckoned with.
+    """
+    values = np.full((len(data), len(names)), np.nan)
+    columns = set(data.columns.to_list())
+    for node, name in enumerate(names):
+        if name not in columns:
+            continue
+        values[:, node] = _read_column(data[name], name)
+        infinite = np.flatnonzero(np.abs(values[:, node]) > LARGEST)
+        if len(infinite):
+            raise ValueError(
+                f"column {name!r} has the value {values[infinite[0], node]} in row {infinite[0]} (counting from 0). "
+                "Replace it with a smaller number, or with NaN if it is missing."
+            )
+    return values
+
+
+def _read_column(column: pd.Series, name: Hashable) -> FloatArray:
+    if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
+        is_time = pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column)
+        numbers = column.isna() if is_time else pd.to_numeric(column, errors="coerce")
+        wrong = np.flatnonzero((numbers.isna().to_numpy() | is_time) & column.notna().to_numpy())
+        if len(wrong):
+            raise TypeError(
+                f"column {name!r} must hold numbers. Got: {column.iloc[wrong[0]]!r} in row {wrong[0]} "
+                "(counting from 0)."
+            )
+        column = numbers
+    return column.to_numpy(dtype=float, na_value=np.nan)
+
+
+def find_latents(
+    names: Sequence[Hashable], declared: Iterable[Hashable], columns: Iterable[Hashable], values: FloatArray
+) -> tuple[Hashable, ...]:
+    """Say which continuous variables are latent: those that are declared so, and those whose column has no value.
+
+    Raises
+    ------
+    ValueError
+        A latent variable with values; a variable that has no column and is not declared latent.
+    """
+    with_column, without = set(columns), set(declared)
+    empty = np.asarray(np.isnan(values).all(axis=0))
+    for node, name in enumerate(names):
+        if name in without and not empty[node]:
+            example = float(values[~np.isnan(values[:, node]), node][0])
+            raise ValueError(
+                f"{name!r} is declared latent, but its column has data (such as {example!r}). "
+                "Drop the column, or set model.latents without the variable."
+            )
+        if name not in without and name not in with_column:
+            raise ValueError(
+                f"the model's node {name!r} has no column in the data and is not latent. Add the column, declare it "
+                f"with model.latents = {{..., {name!r}}}, or remove it from the model."
+            )
+        if name not in without and empty[node]:
+            logger.info("The column %r has no value: %r is taken as latent.", name, name)
+    return tuple(name for node, name in enumerate(names) if empty[node])
+
+
+def merge_rows(rows: HybridRows) -> HybridRows:
+    """Sort rows by what they hold, and add up the weights of equal ones.
+
+    So no result depends on the order of the user's rows: sums are made in an order that depends on values alone.
+    """
+    keys = [rows.row, rows.weight, *rows.values.T[::-1], *rows.codes.T[::-1]]  # the last is the most significant
+    by_value = rows.take(np.lexsort(keys))
+    differs = (by_value.codes[1:] != by_value.codes[:-1]).any(axis=1)
+    one, other = by_value.values[1:], by_value.values[:-1]
+    differs |= ((one != other) & ~(np.isnan(one) & np.isnan(other))).any(axis=1)
+    first = np.flatnonzero(np.append(True, differs))
+    return by_value.take(first)._replace(
+        weight=np.add.reduceat(by_value.weight, first), row=np.minimum.reduceat(by_value.row, first)
+    )
+
+
+def standardize(network: HybridNetwork, rows: HybridRows) -> tuple[HybridNetwork, HybridRows]:
+    """Give every continuous column mean 0 and variance 1, and keep the units in the network."""
+    units = _measure(rows.values, rows.weight)
+    return network._replace(units=units), rows._replace(values=(rows.values - units.center) / units.scale)
+
+
+def _measure(values: FloatArray, weight: FloatArray) -> Units:
+    """Take weighted means and standard deviations of what is observed."""
+    observed = ~np.isnan(values)
+    shares = np.where(observed, weight[:, None], 0.0)
+    total = shares.sum(axis=0)
+    safe = np.where(total > 0, total, 1.0)
+    filled = np.where(observed, values, 0.0)
+    largest = np.abs(filled).max(axis=0)
+    size = np.where(largest > 0, largest, 1.0)  # squares of large numbers would overflow
+    center = (shares * (filled / size)).sum(axis=0) / safe * size
+    off = np.where(observed, (values - center) / size, 0.0)
+    scale = np.sqrt((shares * off**2).sum(axis=0) / safe) * size
+    is_constant = scale <= 1e-12 * size
+    return Units(center, np.where(is_constant, 1.0, scale))
