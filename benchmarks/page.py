@@ -190,6 +190,24 @@ ALARM, {rows} rows with 20 % of the cells missing: seconds for `standard_errors(
 `identifiability()`.
 """
 
+MIXTURES = """\
+## Mixtures of Gaussians, beside scikit-learn
+
+{rows} rows of five columns, three components: one iteration of scikit-learn's `GaussianMixture` and of plain EM by
+`ConditionalGaussianEM`, from the same start. *diag* is a latent class above five independent columns, *full* a chain
+of regressions under it. Both are the wall time of a fit of {steps} steps less one of two, over the steps between; the
+sides take turns. *With holes* is ours with 10 % of the cells missing, which scikit-learn cannot do, and beside it how
+many times longer that takes than complete rows. The log-likelihoods are those after {steps} steps of complete rows.
+"""
+
+GAUSSIAN_NETWORKS = """\
+## Linear Gaussian networks
+
+pgmpy's own networks, {rows} rows drawn from them, 20 % of the cells missing: a whole fit by `LinearGaussianEM`, from a
+DataFrame to convergence. *Above the truth* is by how many nats the fit's log-likelihood exceeds that of the network
+that made the data.
+"""
+
 COLD = """\
 ## The first fit of a process
 
@@ -625,6 +643,41 @@ def uncertainty(result: Record) -> str:
     )
 
 
+def mixtures(result: Record) -> str:
+    """Render `mixtures.py`."""
+    columns = {
+        "kind": field("kind"),
+        "threads": field("threads"),
+        "scikit-learn ms": field("theirs_ms"),
+        "ours ms": field("ours_ms"),
+        "ratio": field("ratio"),
+        "with holes ms": field("ours_with_holes_ms"),
+        "times complete": field("holes_ratio"),
+        "scikit-learn nats": field("theirs_log_likelihood", nats),
+        "ours nats": field("ours_log_likelihood", nats),
+    }
+    first = result["mixtures"][0]
+    text = MIXTURES.format(rows=number(first["rows"]), steps=first.get("steps_compared"))
+    return text + "\n" + markdown_table(columns, result["mixtures"])
+
+
+def gaussian_networks(result: Record) -> str:
+    """Render `gaussian_networks.py`."""
+    columns = {
+        "network": field("network"),
+        "variables": field("nodes"),
+        "edges": field("edges"),
+        "threads": field("threads"),
+        "fit s": field("fit_s"),
+        "steps": field("n_iter"),
+        "above the truth": field("above_the_truth", nats),
+        "free parameters": field("n_parameters"),
+        "peak MB": megabytes,
+    }
+    text = GAUSSIAN_NETWORKS.format(rows=number(result["gaussian_networks"][0]["rows"]))
+    return text + "\n" + markdown_table(columns, result["gaussian_networks"])
+
+
 SECTIONS = {
     "e_step": e_step,
     "sampling": sampling,
@@ -638,6 +691,8 @@ SECTIONS = {
     "questions": questions,
     "acceleration": acceleration,
     "restarts": restarts,
+    "mixtures": mixtures,
+    "gaussian_networks": gaussian_networks,
     "uncertainty": uncertainty,
     "cold_start": cold_start,
 }

@@ -23,6 +23,8 @@ NAMES = [
     "questions",
     "acceleration",
     "restarts",
+    "mixtures",
+    "gaussian_networks",
     "uncertainty",
     "cold_start",
 ]
