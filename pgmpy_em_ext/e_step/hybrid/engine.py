@@ -237,7 +237,8 @@ class HybridEStep(EStep):
         if found.by_discrete_block is not None:
             np.add.at(by_block, parts.of_discrete, found.by_discrete_block)
         if active is None or active[parts.own]:
-            by_block[parts.own] += float(plan.rows.weight @ found.log_likelihood)
+            # Not a product of numpy's linear algebra, whose threads would go on spinning beside ours.
+            by_block[parts.own] += float((plan.rows.weight * found.log_likelihood).sum())
             grouped = self._sweep(plan, parameters[n_cells:], 0, plan.layout.n_grouped, shares=found.shares)
             moments = found.moments + grouped
         else:
