@@ -134,9 +134,9 @@ def complete(
     network, n_cells = fitted.network, fitted.network.n_cells
     rows = rows._replace(weight=np.ones(len(rows.weight)))
     plan = fitted.engine.prepare(network, rows, prune_barren=False)
-    found = fitted.engine.responsibilities(plan, fitted.parameters).shares
     layout = plan.layout
-    shares = np.concatenate([found, plan.alone[layout.n_group_entries :]])
+    shares = fitted.engine.responsibilities(plan, fitted.parameters, keep_direct=True).shares
+    shares[: layout.n_kept_entries] += plan.alone  # of the tasks that speak of nothing discrete
     mean, square, nothing = (np.zeros_like(plan.values) for _ in range(3))
     given = np.zeros((0, 0)) if normals is None else np.ascontiguousarray(normals[layout.by_pattern].T)
     arguments = network.net, layout.kinds, fitted.parameters[n_cells:], plan.values, shares, given

@@ -242,9 +242,10 @@ class HybridEM:
         if how not in ("mean", "sample"):
             raise ValueError(f"how must be 'mean' or 'sample'. Got: {how!r}.")
         rows, fitted = self._read_rows(data), self._fitted()
-        mean, deviations = hybrid_answers.complete(fitted, rows)
+        if how == "mean" or return_std:
+            values, deviations = hybrid_answers.complete(fitted, rows)
         if how == "mean":
-            codes, values = self._modes(fitted, rows), mean
+            codes = self._modes(fitted, rows)
         else:
             source = np.random.SeedSequence(self.seed if seed is None else seed)
             states, numbers = source.spawn(2)

@@ -9,6 +9,7 @@ import pandas as pd
 from hypothesis import strategies as st
 from pgmpy.factors.discrete import TabularCPD
 from pgmpy.models import DiscreteBayesianNetwork
+from scipy.stats import multivariate_normal
 
 from pgmpy_em_ext.network import Network, build_network
 from pgmpy_em_ext.reduction import reduce_rows, to_evidence
@@ -121,3 +122,15 @@ def to_frame(network, codes):
         states = [*network.state_names[node], None]  # the code -1 picks the last
         columns[name] = pd.Series([states[code] for code in codes[:, node]], dtype=object)
     return pd.DataFrame(columns)
+
+
+def condition(mean, covariance, values):
+    """Conditional mean of a row, conditional covariance, and the log-density of what it observes."""
+    missing, seen = np.isnan(values), ~np.isnan(values)
+    filled, left = values.copy(), np.zeros_like(covariance)
+    if not seen.any():
+        return mean.copy(), covariance.copy(), 0.0
+    gain = covariance[np.ix_(missing, seen)] @ np.linalg.inv(covariance[np.ix_(seen, seen)])
+    filled[missing] = mean[missing] + gain @ (values[seen] - mean[seen])
+    left[np.ix_(missing, missing)] = covariance[np.ix_(missing, missing)] - gain @ covariance[np.ix_(seen, missing)]
+    return filled, left, multivariate_normal(mean[seen], covariance[np.ix_(seen, seen)]).logpdf(values[seen])

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import multivariate_normal, norm
+from problems import condition
+from scipy.stats import norm
 
-from pgmpy_em_ext.e_step.hybrid import HybridEStep
-from pgmpy_em_ext.e_step.hybrid.layout import barren, lay_out_rows
+from pgmpy_em_ext.e_step.hybrid import HybridEStep, patterns
+from pgmpy_em_ext.e_step.hybrid.layout import lay_out_rows
+from pgmpy_em_ext.e_step.hybrid.patterns import barren
 from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError
 from pgmpy_em_ext.gaussian import lay_out_families
 from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows, Units
@@ -73,18 +75,6 @@ def normal(network, continuous, states):
     return inverse @ intercepts, inverse @ np.diag(variances) @ inverse.T
 
 
-def condition(mean, covariance, values):
-    """Conditional mean and covariance of a row, and the density of what it observes."""
-    missing, seen = np.isnan(values), ~np.isnan(values)
-    filled, left = values.copy(), np.zeros_like(covariance)
-    if not seen.any():
-        return mean.copy(), covariance.copy(), 1.0
-    gain = covariance[np.ix_(missing, seen)] @ np.linalg.inv(covariance[np.ix_(seen, seen)])
-    filled[missing] = mean[missing] + gain @ (values[seen] - mean[seen])
-    left[np.ix_(missing, missing)] = covariance[np.ix_(missing, missing)] - gain @ covariance[np.ix_(seen, missing)]
-    return filled, left, multivariate_normal(mean[seen], covariance[np.ix_(seen, seen)]).pdf(values[seen])
-
-
 def dead_discrete(network, codes, values):
     """Missing discrete variables without anything observed below them; continuous ones with something count."""
     alive = ~barren(network.net, np.isnan(values)[None])[0]
@@ -110,8 +100,8 @@ def by_hand(network, parameters, rows):
         found = []
         for states in itertools.product(*options):
             cells = [int(discrete.cells(node, np.array([states]))[0]) for node in range(discrete.n_nodes)]
-            filled, left, density = condition(*normal(network, continuous, states), values)
-            found.append((np.prod(tables[cells]) * density, states, cells, filled, left))
+            filled, left, log_density = condition(*normal(network, continuous, states), values)
+            found.append((np.prod(tables[cells]) * np.exp(log_density), states, cells, filled, left))
         total = sum(probability for probability, *_ in found)
         log_likelihood += weight * np.log(total)
         for probability, states, cells, filled, left in found:
@@ -138,6 +128,27 @@ class TestEStep:
         counts, log_likelihood = by_hand(network, parameters, rows)
         assert found.log_likelihood == pytest.approx(log_likelihood, rel=1e-9, abs=1e-9)
         np.testing.assert_allclose(found.counts, counts, rtol=1e-7, atol=1e-8)
+
+    @pytest.mark.parametrize("limit", ["MAX_MEANS", "MAX_CELLS"])
+    def test_too_many_to_sum_directly_are_eliminated(self, monkeypatch, limit):
+        """Both ways give the same, for rows of a table some of which are summed directly in any case."""
+        rng = np.random.default_rng(0)
+        network = make_network([[], [0], []], [3, 2, 2], [[], [0], [0, 1]], [[0], [], [0, 2]])
+        codes = np.column_stack([rng.integers(-1, card, 300) for card in (3, 2, 2)])
+        values = rng.normal(size=(300, 3))
+        values[rng.random(values.shape) < 0.3] = np.nan
+        rows = HybridRows(codes, values, rng.gamma(1, size=300), np.arange(300))
+        parameters, engine = draw_parameters(network, rng), HybridEStep()
+        some = engine.prepare(network, rows)
+        assert {len(each.group.nodes) for each in some.direct} == {1, 2}
+        assert some.layout.groups
+        monkeypatch.setattr(patterns, limit, 5)
+        none = engine.prepare(network, rows)
+        assert len(none.direct) < len(some.direct)
+        for plan in (none, engine.prepare(network, rows, directly=False)):
+            found, expected = (engine.expected_statistics(each, parameters) for each in (plan, some))
+            np.testing.assert_allclose(found.counts, expected.counts, rtol=1e-10, atol=1e-10)
+            assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-12)
 
     def test_equals_integration(self):
         """A hidden class, two measurements of which rows miss one or both: integrated by quadrature."""
@@ -219,7 +230,7 @@ class TestLayout:
         values = np.array([[1.0, 1.0], [nan, 1.0], [1.0, nan], [1.0, 1.0]])
         codes = np.array([[-1, -1], [-1, -1], [-1, -1], [0, -1]])
         layout = lay_out_rows(network, HybridRows(codes, values, np.ones(4), np.arange(4)))
-        found = {group.nodes: sorted(layout.row[group.task_first : group.task_first + group.n_tasks].tolist())
+        found = {group.nodes: sorted(layout.row[group.tasks].tolist())
                  for group in layout.groups}  # fmt: skip
         assert found == {(0,): [0, 2], (1,): [0, 3], (0, 1): [1]}
         assert layout.row[layout.n_grouped :].tolist() == [3]

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from pgmpy.factors.continuous import LinearGaussianCPD
 from pgmpy.models import DiscreteBayesianNetwork, LinearGaussianBayesianNetwork
 from pgmpy.parameter_estimator import LinearGaussianMLE
-from scipy.stats import multivariate_normal
+from problems import condition
 from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 
 from pgmpy_em_ext import CPDColumn, LinearGaussianEM
 from pgmpy_em_ext.cpd_family.linear_gaussian import LinearGaussian
 from pgmpy_em_ext.e_step.hybrid import HybridEStep
-from pgmpy_em_ext.e_step.hybrid.layout import barren
+from pgmpy_em_ext.e_step.hybrid.patterns import barren
 from pgmpy_em_ext.gaussian import lay_out_families
 from pgmpy_em_ext.hybrid import continuous_network, continuous_rows
 from pgmpy_em_ext.hybrid_answers import FittedHybrid, complete, log_likelihoods
@@ -48,18 +48,6 @@ def joint(net, parameters):
         slopes[node, net.parent[net.parent_first[node] : net.parent_first[node + 1]]] = row[1:-1]
     inverse = np.linalg.inv(np.eye(n_nodes) - slopes)
     return inverse @ intercepts, inverse @ np.diag(variances) @ inverse.T
-
-
-def condition(mean, covariance, values):
-    """Conditional mean of a row, conditional covariance, and the log-density of what is observed."""
-    missing, seen = np.isnan(values), ~np.isnan(values)
-    filled, left = values.copy(), np.zeros_like(covariance)
-    if not seen.any():
-        return mean.copy(), covariance.copy(), 0.0
-    gain = covariance[np.ix_(missing, seen)] @ np.linalg.inv(covariance[np.ix_(seen, seen)])
-    filled[missing] = mean[missing] + gain @ (values[seen] - mean[seen])
-    left[np.ix_(missing, missing)] = covariance[np.ix_(missing, missing)] - gain @ covariance[np.ix_(seen, missing)]
-    return filled, left, multivariate_normal(mean[seen], covariance[np.ix_(seen, seen)]).logpdf(values[seen])
 
 
 class TestEStep:

@@ -1,7 +1,8 @@
 """Rows in which the continuous variables speak of all that is missing and discrete: their completions are summed up.
 
 That is what mixtures are. Such rows need no elimination: each completion's probability is a product of entries of the
-tables, which rows of equal codes share, times the density. All of it is vectorised over rows.
+tables, which rows of equal codes share, times the density. Density, sum and moments of some rows are made in one go,
+while their values are in a core's cache.
 """
 
 from collections.abc import Callable
@@ -10,26 +11,25 @@ from typing import NamedTuple
 import numpy as np
 
 from pgmpy_em_ext.e_step.hybrid.layout import Group, Layout
-from pgmpy_em_ext.hybrid import HybridRows
+from pgmpy_em_ext.e_step.hybrid.patterns import dead_codes
+from pgmpy_em_ext.gaussian import GaussianArrays
+from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import sorted_rows, weighted_bincount
-from pgmpy_em_ext.types import MISSING, BoolArray, FloatArray, IntArray
-
-MAX_CELLS = 2**24
-"""Positions of table entries that a group's list may hold; beyond, elimination shares more."""
+from pgmpy_em_ext.types import BoolArray, FloatArray, IntArray
 
 
 class DirectGroup(NamedTuple):
-    """Tasks of a group whose rows miss nothing discrete beside the group's variables.
+    """A group whose rows miss nothing discrete that counts beside its variables.
 
     Attributes
     ----------
     group : Group
         The group.
-    tasks : int ndarray of shape (n_tasks,)
-        Which of its tasks.
     row : int ndarray of shape (n_tasks,)
-        Their rows.
+        The tasks' rows.
+    weight : float ndarray of shape (n_tasks,)
+        Theirs, in records.
     pattern : int ndarray of shape (n_tasks,)
         Which of the distinct observed codes each has.
     cells : tuple of int ndarrays of shape (n_configs, n_patterns)
@@ -37,46 +37,48 @@ class DirectGroup(NamedTuple):
     """
 
     group: Group
-    tasks: IntArray
     row: IntArray
+    weight: FloatArray
     pattern: IntArray
     cells: tuple[IntArray, ...]
 
 
-def find_direct(network: Network, rows: HybridRows, layout: Layout) -> tuple[tuple[DirectGroup, ...], BoolArray]:
-    """Find the rows that can be summed up directly.
+class DirectSums(NamedTuple):
+    """What the sum over the completions of a group's rows yields.
 
-    Returns
-    -------
-    groups : tuple of DirectGroup
-        Those that have such rows.
-    is_direct : bool ndarray of shape (n_rows,)
-        Marks these.
+    Attributes
+    ----------
+    counts : float ndarray of shape (n_cells,)
+        Expected counts.
+    moments : float ndarray
+        Expected moments.
+    log_likelihood : float ndarray of shape (n_tasks,)
+        In nats; not finite for rows that are impossible.
     """
-    n_groups = np.zeros(len(rows.weight), dtype=np.int64)
-    spoken_of = np.zeros(rows.codes.shape, dtype=bool)
-    for group in layout.groups:
-        own = layout.row[group.task_first : group.task_first + group.n_tasks]
-        n_groups[own] += 1
-        spoken_of[own[:, None], list(group.nodes)] = True
-    dead = (rows.codes == MISSING) & ~spoken_of
-    for node in reversed(network.topological_order):
-        for child in network.children[node]:
-            dead[:, node] &= dead[:, child]
-    n_alive = ((rows.codes == MISSING) & ~dead).sum(axis=1)
-    found, is_direct = [], np.zeros(len(rows.weight), dtype=bool)
-    for group in layout.groups:
-        own = layout.row[group.task_first : group.task_first + group.n_tasks]
-        tasks = np.flatnonzero((n_groups[own] == 1) & (n_alive[own] == len(group.nodes)))
-        if len(tasks) == 0:
-            continue
-        first, pattern = sorted_rows(list(rows.codes[own[tasks]].T.astype(np.int64)))
-        if len(first) * group.n_configs * network.n_nodes > MAX_CELLS:
-            continue
-        codes, absent = rows.codes[own[tasks[first]]].astype(np.int64), dead[own[tasks[first]]]
-        found.append(DirectGroup(group, tasks, own[tasks], pattern, _list_cells(network, group, codes, absent)))
-        is_direct[own[tasks]] = True
-    return tuple(found), is_direct
+
+    counts: FloatArray
+    moments: FloatArray
+    log_likelihood: FloatArray
+
+
+def prepare_direct(network: HybridNetwork, rows: HybridRows, group: Group, layout: Layout) -> DirectGroup:
+    """Find the entries of the tables that the rows of a group speak of.
+
+    Parameters
+    ----------
+    network, rows
+        Structure and data.
+    group, layout
+        One of the layout's direct groups.
+    """
+    assert network.discrete is not None  # it has the group's variables
+    own = layout.row[group.tasks]
+    first, pattern = sorted_rows(list(rows.codes[own].T.astype(np.int64)))
+    codes = rows.codes[own[first]].astype(np.int64)
+    spoken_of = np.zeros(codes.shape, dtype=bool)
+    spoken_of[:, list(group.nodes)] = True
+    cells = _list_cells(network.discrete, group, codes, dead_codes(network.discrete, codes, spoken_of))
+    return DirectGroup(group, own, rows.weight[own], pattern, cells)
 
 
 def _list_cells(network: Network, group: Group, codes: IntArray, dead: BoolArray) -> tuple[IntArray, ...]:
@@ -96,48 +98,64 @@ def _list_cells(network: Network, group: Group, codes: IntArray, dead: BoolArray
 
 def sum_directly(
     direct: DirectGroup,
-    tables: FloatArray,
-    entries: FloatArray,
-    weight: FloatArray,
-    in_parts: Callable[[Callable[[int, int], FloatArray], int, int], list[FloatArray]],
-) -> tuple[FloatArray, FloatArray]:
+    net: GaussianArrays,
+    layout: Layout,
+    parameters: FloatArray,
+    values: FloatArray,
+    shares: FloatArray,
+    in_parts: Callable[[Callable[[int, int], tuple[FloatArray, FloatArray]], int, int], list],
+) -> DirectSums:
     """Sum over the completions of a group's rows.
 
     Parameters
     ----------
     direct : DirectGroup
         The rows.
-    tables : float ndarray of shape (n_cells,)
-        Entries of the tables.
-    entries : float ndarray of shape (n_group_entries,)
-        Log-densities of the continuous values under every configuration, in nats; expected records take their place.
-    weight : float ndarray of shape (n_rows,)
-        In records.
+    net, layout
+        The continuous families; all tasks.
+    parameters : float ndarray
+        Of the discrete families, then of the continuous ones.
+    values : float ndarray of shape (n_continuous, n_rows)
+        By variable, rows in the layout's order.
+    shares : float ndarray of shape (n_entries,)
+        Written, unless it is empty: expected records of each task under each configuration.
     in_parts : callable
         Does work for parts of a range, given where it begins and ends.
-
-    Returns
-    -------
-    counts : float ndarray of shape (n_cells,)
-        Expected counts.
-    log_likelihood : float ndarray of shape (n_tasks,)
-        In nats; not finite for rows that are impossible.
     """
-    from pgmpy_em_ext.e_step.hybrid.kernel import sum_rows  # needs numba
+    from pgmpy_em_ext.e_step.hybrid.kernel import sweep_directly  # needs numba
 
+    n_cells = len(parameters) - int(net.offset[-1])
     with np.errstate(divide="ignore"):
-        log_tables = np.log(np.append(tables, 1.0))
+        log_tables = np.log(np.append(parameters[:n_cells], 1.0))
     log_prior = np.sum([log_tables[cells] for cells in direct.cells], axis=0)
-    joint, own_weight = direct.group.block(entries), weight[direct.row]
-    log_likelihood = np.empty(len(direct.tasks))
+    log_likelihood = np.empty(direct.group.n_tasks)
+    rows = direct.pattern, direct.weight, log_likelihood
 
-    def work(low: int, high: int) -> FloatArray:
-        records = np.zeros_like(log_prior)
-        sum_rows(joint, direct.tasks, direct.pattern, log_prior, own_weight, low, high, records, log_likelihood)
-        return records
+    def work(low: int, high: int) -> tuple[FloatArray, FloatArray]:
+        records, moments = np.zeros_like(log_prior), np.zeros(int(net.moment_offset[-1]))
+        own = low - direct.group.task_first, high - direct.group.task_first
+        pattern, weight, found = (each[slice(*own)] for each in rows)
+        continuous = parameters[n_cells:]
+        sweep_directly(
+            net,
+            layout.kinds,
+            low,
+            high,
+            continuous,
+            values,
+            log_prior,
+            pattern,
+            weight,
+            shares,
+            found,
+            records,
+            moments,
+        )
+        return records, moments
 
-    records = np.sum(in_parts(work, 0, len(direct.tasks)), axis=0)
-    counts = np.zeros(len(tables) + 1)
+    parts = in_parts(work, direct.group.tasks.start, direct.group.tasks.stop)
+    records, moments = (np.sum(each, axis=0) for each in zip(*parts, strict=True))
+    counts = np.zeros(n_cells + 1)
     for cells in direct.cells:
         counts += weighted_bincount(cells.ravel(), records.ravel(), len(counts))
-    return counts[:-1], log_likelihood
+    return DirectSums(counts[:-1], moments, log_likelihood)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -12,12 +12,14 @@ from pgmpy_em_ext.checks import check_integer, check_n_jobs
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.exact import ExactEStep
 from pgmpy_em_ext.e_step.exact.engine import ExactPlan
-from pgmpy_em_ext.e_step.hybrid.direct import DirectGroup, find_direct, sum_directly
+from pgmpy_em_ext.e_step.hybrid.direct import DirectGroup, DirectSums, prepare_direct, sum_directly
 from pgmpy_em_ext.e_step.hybrid.layout import Layout, add_evidence_nodes, lay_out_rows
 from pgmpy_em_ext.exceptions import ImpossibleEvidenceError
 from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows
 from pgmpy_em_ext.reduction import take_evidence
 from pgmpy_em_ext.types import Blocks, BoolArray, ExpectedStatistics, FloatArray, IntArray
+
+T = TypeVar("T")
 
 N_CHUNKS = 8
 """Parts into which rows are cut, for threads; the cut does not depend on how many there are."""
@@ -55,8 +57,8 @@ class HybridPlan(NamedTuple):
         The data.
     values : float ndarray of shape (n_continuous, n_rows)
         Its continuous values, by variable, rows that are alike side by side.
-    alone : float ndarray of shape (n_entries,)
-        Weights of the tasks that speak of nothing discrete; 0 for the others.
+    alone : float ndarray of shape (n_kept_entries,)
+        Weights of the tasks that speak of nothing discrete; 0 for those of the groups.
     layout : Layout
         The rows' continuous parts, those that are alike together.
     direct : tuple of DirectGroup
@@ -99,14 +101,15 @@ class Responsibilities(NamedTuple):
     ----------
     counts : float ndarray of shape (n_cells,)
         Expected counts of the discrete families.
-    shares : float ndarray of shape (n_group_entries,)
-        Expected records of each task under every configuration of what it speaks of.
+    shares : float ndarray of shape (n_group_entries,), or (n_entries,)
+        Expected records of each task under every configuration of what it speaks of: those of the groups to eliminate;
+        or of all, where those summed up directly were asked for too.
     factors : float ndarray of shape (n_group_entries,)
-        The densities, scaled, where rows were compiled.
-    log_likelihood : float ndarray of shape (n_rows,)
-        Of each row, but for what the discrete engine tells, in nats.
+        The densities of the groups to eliminate, scaled.
+    log_likelihood : float
+        Of all rows, but for what the discrete engine tells, in nats.
     moments : float ndarray
-        Expected moments of the tasks that speak of nothing discrete.
+        Expected moments of the tasks that speak of nothing discrete, and of those summed up directly.
     by_discrete_block : float ndarray or None
         What it tells of each of its blocks; None where there is nothing for it to do.
     """
@@ -114,7 +117,7 @@ class Responsibilities(NamedTuple):
     counts: FloatArray
     shares: FloatArray
     factors: FloatArray
-    log_likelihood: FloatArray
+    log_likelihood: float
     moments: FloatArray
     by_discrete_block: FloatArray | None
 
@@ -182,21 +185,20 @@ class HybridEStep(EStep):
         directly : bool
             Whether the completions of rows that allow it are summed up directly; else all rows are compiled.
         """
-        plan = self.lay_out(network, evidence, prune_barren=prune_barren)
-        if network.discrete is None:
-            return plan
+        plan = self.lay_out(network, evidence, prune_barren=prune_barren, directly=directly)
         is_direct = np.zeros(len(evidence.weight), dtype=bool)
-        if directly:
-            direct, is_direct = find_direct(network.discrete, evidence, plan.layout)
-            plan = plan._replace(direct=direct)
-        if not is_direct.all():
+        for direct in plan.direct:
+            is_direct[direct.row] = True
+        if network.discrete is not None and not is_direct.all():
             problem = add_evidence_nodes(network.discrete, evidence, plan.layout)
             others = take_evidence(problem.evidence, np.flatnonzero(~is_direct))
             plan = plan._replace(discrete=self._discrete_engine().prepare(problem.network, others))
         return plan._replace(parts=find_parts(network, plan))
 
-    def lay_out(self, network: HybridNetwork, rows: HybridRows, *, prune_barren: bool = True) -> HybridPlan:
-        """Prepare the continuous part alone.
+    def lay_out(
+        self, network: HybridNetwork, rows: HybridRows, *, prune_barren: bool = True, directly: bool = False
+    ) -> HybridPlan:
+        """Prepare all but the work of the discrete engine: enough for `log_densities`.
 
         Parameters
         ----------
@@ -204,15 +206,19 @@ class HybridEStep(EStep):
             As in `prepare`.
         prune_barren : bool
             Whether missing continuous variables that nothing observed depends on drop out.
+        directly : bool
+            As in `prepare`.
         """
         check_n_jobs(self.n_jobs, optional=True)
         check_integer("memory_budget", self.memory_budget, low=1)
-        layout = lay_out_rows(network, rows, prune_barren=prune_barren, memory_budget=self.memory_budget)
+        layout = lay_out_rows(
+            network, rows, prune_barren=prune_barren, directly=directly, memory_budget=self.memory_budget
+        )
         values = np.ascontiguousarray(rows.values[layout.by_pattern].T)
-        alone = np.zeros(layout.n_entries)
-        alone[layout.n_group_entries :] = rows.weight[layout.row[layout.n_grouped :]]
-        plan = HybridPlan(network, rows, values, alone, layout, (), None, _NO_PARTS)
-        return plan._replace(parts=find_parts(network, plan))
+        alone = np.zeros(layout.n_kept_entries)
+        alone[layout.n_group_entries :] = rows.weight[layout.single_tasks]
+        direct = tuple(prepare_direct(network, rows, group, layout) for group in layout.direct_groups)
+        return HybridPlan(network, rows, values, alone, layout, direct, None, _NO_PARTS)
 
     def blocks(self, plan: HybridPlan) -> Blocks:
         """Tell which families the data joins; see `EStep.blocks`."""
@@ -236,49 +242,75 @@ class HybridEStep(EStep):
         by_block = np.zeros(parts.blocks.n_blocks + 1)
         if found.by_discrete_block is not None:
             np.add.at(by_block, parts.of_discrete, found.by_discrete_block)
+        moments = found.moments
         if active is None or active[parts.own]:
-            # Not a product of numpy's linear algebra, whose threads would go on spinning beside ours.
-            by_block[parts.own] += float((plan.rows.weight * found.log_likelihood).sum())
-            grouped = self._sweep(plan, parameters[n_cells:], 0, plan.layout.n_grouped, shares=found.shares)
-            moments = found.moments + grouped
-        else:
-            moments = np.zeros(int(plan.network.net.moment_offset[-1]))
+            by_block[parts.own] += found.log_likelihood
+            moments = moments + self._sweep(plan, parameters[n_cells:], 0, plan.layout.n_grouped, shares=found.shares)
         counts = np.concatenate([found.counts, moments])
         return ExpectedStatistics(counts, float(by_block.sum()), by_block)
 
     def responsibilities(
-        self, plan: HybridPlan, parameters: FloatArray, active: BoolArray | None = None
+        self,
+        plan: HybridPlan,
+        parameters: FloatArray,
+        active: BoolArray | None = None,
+        *,
+        keep_direct: bool = False,
     ) -> Responsibilities:
         """Sum over the missing discrete variables.
+
+        Parameters
+        ----------
+        plan, parameters, active
+            As in `expected_statistics`.
+        keep_direct : bool
+            Whether the responsibilities of the tasks that are summed up directly are wanted, one by one.
 
         Raises
         ------
         ImpossibleEvidenceError
             A row is impossible, or its density is zero in floating point.
         """
-        n_cells = plan.network.n_cells
+        n_cells, layout = plan.network.n_cells, plan.layout
         tables, is_at_rest = parameters[:n_cells], active is not None and not active[plan.parts.own]
-        log_density, moments = np.zeros(plan.layout.n_entries), np.zeros(0)
+        log_density, moments = np.zeros(layout.n_kept_entries), np.zeros(int(plan.network.net.moment_offset[-1]))
         if not is_at_rest:
-            moments = self._measure(plan, parameters[n_cells:], log_density)
-        alone = scale_densities(plan, log_density, single_only=True).log_likelihood
+            moments += self._measure(plan, parameters[n_cells:], log_density)
         if plan.discrete is None:
-            entries = log_density[: plan.layout.n_group_entries]
-            counts, factors, log_likelihood, by_block = np.zeros(n_cells), np.zeros(0), alone.copy(), None
-            shares = entries  # records take the densities' place
+            counts, by_block = np.zeros(n_cells), None
+            densities = scale_densities(plan, log_density)
+            shares = np.zeros(layout.n_group_entries)
         else:
-            entries = log_density[: plan.layout.n_group_entries].copy()
             chosen = None if active is None else active[plan.parts.of_discrete]
-            found, (factors, log_likelihood) = self._eliminate(plan, tables, log_density, chosen)
+            found, densities = self._eliminate(plan, tables, log_density, chosen)
             counts, shares, by_block = found.counts[:n_cells], found.counts[n_cells:], found.block_log_likelihood
-        for direct in plan.direct:
-            own_counts, own = sum_directly(direct, tables, entries, plan.rows.weight, self._in_parts)
-            counts = counts + own_counts
-            log_likelihood[direct.row] = alone[direct.row] + own
-            if shares is not entries:
-                direct.group.block(shares)[:, direct.tasks] = direct.group.block(entries)[:, direct.tasks]
-        self._check(plan, log_likelihood)
-        return Responsibilities(counts, shares, factors, log_likelihood, moments, by_block)
+        if keep_direct:
+            shares = np.append(shares, np.zeros(layout.n_entries - layout.n_group_entries))
+        sums = [] if is_at_rest else self._sum_directly(plan, parameters, shares if keep_direct else np.zeros(0))
+        for own in sums:
+            counts, moments = counts + own.counts, moments + own.moments
+        log_likelihood = self._total(plan, densities.log_likelihood, sums)
+        return Responsibilities(counts, shares, densities.factors, log_likelihood, moments, by_block)
+
+    def _sum_directly(self, plan: HybridPlan, parameters: FloatArray, shares: FloatArray) -> list[DirectSums]:
+        """Sum over the completions of the direct groups; expected records are written unless `shares` is empty."""
+        net, layout, values = plan.network.net, plan.layout, plan.values
+        return [sum_directly(each, net, layout, parameters, values, shares, self._in_parts) for each in plan.direct]
+
+    def _total(self, plan: HybridPlan, by_row: FloatArray, sums: list[DirectSums]) -> float:
+        """Add the rows' log-likelihoods up, each times its weight.
+
+        Not by products of numpy's linear algebra, whose threads would go on spinning beside ours.
+        """
+        total = float((plan.rows.weight * by_row).sum())
+        for direct, own in zip(plan.direct, sums, strict=False):
+            total += float((direct.weight * own.log_likelihood).sum())
+        if not np.isfinite(total):
+            by_row = by_row.copy()
+            for direct, own in zip(plan.direct, sums, strict=False):
+                by_row[direct.row] += own.log_likelihood
+            self._check(plan, by_row)
+        return total
 
     def _eliminate(
         self, plan: HybridPlan, tables: FloatArray, log_density: FloatArray, active: BoolArray | None
@@ -306,14 +338,17 @@ class HybridEStep(EStep):
         return np.asarray(found.counts[len(tables) :] > 0)
 
     def log_densities(self, plan: HybridPlan, parameters: FloatArray) -> FloatArray:
-        """Integrate the missing continuous variables out under every configuration: shape (n_entries,), in nats."""
-        log_density = np.empty(plan.layout.n_entries)
-        self._sweep(plan, parameters[plan.network.n_cells :], 0, len(plan.layout.row), log_density=log_density)
+        """Integrate missing continuous variables out, under all configurations: shape (n_kept_entries,), in nats."""
+        layout = plan.layout
+        log_density = np.empty(layout.n_kept_entries)
+        n_tasks = layout.n_grouped + layout.n_single
+        self._sweep(plan, parameters[plan.network.n_cells :], 0, n_tasks, log_density=log_density)
         return log_density
 
     def _measure(self, plan: HybridPlan, parameters: FloatArray, log_density: FloatArray) -> FloatArray:
         """Write all log-densities; returns the moments of the tasks whose shares are known beforehand."""
-        n_grouped, n_tasks = plan.layout.n_grouped, len(plan.layout.row)
+        n_grouped = plan.layout.n_grouped
+        n_tasks = n_grouped + plan.layout.n_single
         self._sweep(plan, parameters, 0, n_grouped, log_density=log_density)
         return self._sweep(plan, parameters, n_grouped, n_tasks, log_density=log_density, shares=plan.alone)
 
@@ -352,7 +387,7 @@ class HybridEStep(EStep):
         parts = self._in_parts(work, low, high)
         return np.sum(parts, axis=0) if parts else np.zeros(n_moments)
 
-    def _in_parts(self, work: Callable[[int, int], FloatArray], low: int, high: int) -> list[FloatArray]:
+    def _in_parts(self, work: Callable[[int, int], T], low: int, high: int) -> list[T]:
         """Do work on parts of a range, in threads; the parts do not depend on how many there are."""
         edges = np.unique(np.linspace(low, high, N_CHUNKS + 1).astype(np.int64)).tolist()
         n_threads = effective_n_jobs(self.n_jobs or 1)
@@ -379,36 +414,29 @@ class HybridEStep(EStep):
         return sizes
 
 
-def scale_densities(
-    plan: HybridPlan, log_density: FloatArray, possible: BoolArray | None = None, *, single_only: bool = False
-) -> Densities:
+def scale_densities(plan: HybridPlan, log_density: FloatArray, possible: BoolArray | None = None) -> Densities:
     """Divide each task's densities by the largest, lest they leave the range of floating point.
 
     Parameters
     ----------
     plan : HybridPlan
         Which belong together.
-    log_density : float ndarray of shape (n_entries,)
+    log_density : float ndarray of shape (n_kept_entries,)
         Not modified.
     possible : bool ndarray of shape (n_group_entries,), optional
         Configurations that are not of probability zero, among which the largest is sought; by default all.
-    single_only : bool
-        Whether only tasks that speak of nothing discrete are wanted.
     """
     layout = plan.layout
-    n_grouped = layout.n_group_entries
     log_likelihood = np.zeros(len(plan.rows.weight))
-    np.add.at(log_likelihood, layout.row[layout.n_grouped :], log_density[n_grouped:])
-    if single_only:
-        return Densities(np.zeros(0), log_likelihood)
-    factors = log_density[:n_grouped].copy()
+    np.add.at(log_likelihood, layout.single_tasks, log_density[layout.n_group_entries :])
+    factors = log_density[: layout.n_group_entries].copy()
     if possible is not None:
         factors[~possible] = -np.inf
     for group in layout.groups:
         block = group.block(factors)
         largest = block.max(axis=0)
         block -= np.where(np.isneginf(largest), 0.0, largest)
-        log_likelihood[layout.row[group.task_first : group.task_first + group.n_tasks]] += largest
+        log_likelihood[layout.row[group.tasks]] += largest
     return Densities(np.exp(factors, out=factors), log_likelihood)
 
 
@@ -422,7 +450,7 @@ def find_parts(network: HybridNetwork, plan: HybridPlan) -> Parts:
     known = Blocks(nothing, nothing, 0) if plan.discrete is None else plan.discrete.graph.blocks
     of_discrete = np.full(known.n_blocks + 1, -1, dtype=np.int64)
     of_discrete[np.unique(known.of_family[network.n_discrete :]).astype(np.int64)] = 0
-    needs_inference = len(layout.groups) > 0 or len(layout.kinds.node) > 0
+    needs_inference = len(layout.groups) + len(layout.direct_groups) > 0 or len(layout.kinds.node) > 0
     if plan.direct:
         of_discrete[:] = 0
         known = Blocks(np.zeros(network.n_discrete, dtype=np.int64), np.zeros(n_cells, dtype=np.int64), known.n_blocks)

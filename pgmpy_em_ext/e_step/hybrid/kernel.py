@@ -25,7 +25,7 @@ LOG_TWO_PI = float(np.log(2 * np.pi))
 SMALLEST_LOG = -745.2
 """Numbers below this have an exponential of zero."""
 
-N_SIDE_BY_SIDE = 128
+N_SIDE_BY_SIDE = 256
 """Rows worked on together: few enough that the values of a hundred variables stay in a core's cache."""
 
 
@@ -165,13 +165,14 @@ def _values(node, values, row, n, place, mean):  # type: ignore[no-untyped-def]
 def _find_residuals(net, f, base, parameters, values, row, n, with_means, scratch):  # type: ignore[no-untyped-def]
     """Write a family's residuals in some rows to ``scratch.residual``; missing values are their means, or 0."""
     residual, place, mean = scratch.residual, scratch.place, scratch.mean
-    first = net.parent_first[f]
-    for b in range(n):
-        residual[b] = -parameters[base]
+    first, intercept = net.parent_first[f], parameters[base]
     if place[f] < 0 or with_means:
         value = _values(f, values, row, n, place, mean)
         for b in range(n):
-            residual[b] += value[b]
+            residual[b] = value[b] - intercept
+    else:
+        for b in range(n):
+            residual[b] = -intercept
     for j in range(net.parent_first[f + 1] - first):
         parent = net.parent[first + j]
         if place[parent] < 0 or with_means:
@@ -343,35 +344,23 @@ def _product(one, other, n):  # type: ignore[no-untyped-def]
 
 
 @compiled_sum
+def _weigh(shares, value, weighted, n):  # type: ignore[no-untyped-def]
+    """Write the products of shares and values; returns their sum, and that of shares times squares."""
+    total, square = 0.0, 0.0
+    for b in range(n):
+        product = shares[b] * value[b]
+        weighted[b] = product
+        total += product
+        square += product * value[b]
+    return total, square
+
+
+@compiled_sum
 def _total(one, n):  # type: ignore[no-untyped-def]
     """Sum a vector, as `_product` does."""
     total = 0.0
     for b in range(n):
         total += one[b]
-    return total
-
-
-@compiled
-def _add_moments(net, families, configs, values, row, shares, scratch, moments):  # type: ignore[no-untyped-def]
-    """Add the rows' moments of (1, parents, child), at their conditional means; returns the sum of the shares."""
-    weighted, place, mean, n = scratch.weighted, scratch.place, scratch.mean, len(shares)
-    total = _total(shares, n)
-    for k in range(len(families)):
-        f = families[k]
-        n_parents = net.parent_first[f + 1] - net.parent_first[f]
-        at = net.moment_offset[f] + configs[k] * ((n_parents + 2) * (n_parents + 3) // 2)
-        moments[at] += total
-        at += 1
-        for i in range(n_parents + 1):
-            value = _values(_member(net, f, n_parents, i), values, row, n, place, mean)
-            for b in range(n):
-                weighted[b] = shares[b] * value[b]
-            moments[at] += _total(weighted, n)
-            at += 1
-            for j in range(i + 1):
-                other = _values(_member(net, f, n_parents, j), values, row, n, place, mean)
-                moments[at] += _product(weighted, other, n)
-                at += 1
     return total
 
 
@@ -393,6 +382,32 @@ def _add_moments_of_one(net, families, configs, values, row, share, scratch, mom
             for j in range(i + 1):
                 moments[at] += share * own[i] * own[j]
                 at += 1
+
+
+@compiled
+def _add_moments(net, families, configs, values, row, shares, scratch, moments):  # type: ignore[no-untyped-def]
+    """Add the rows' moments of (1, parents, child), at their conditional means; returns the sum of the shares."""
+    if len(shares) == 1:
+        _add_moments_of_one(net, families, configs, values, row, shares[0], scratch, moments)
+        return shares[0]
+    weighted, place, mean, n = scratch.weighted, scratch.place, scratch.mean, len(shares)
+    total = _total(shares, n)
+    for k in range(len(families)):
+        f = families[k]
+        n_parents = net.parent_first[f + 1] - net.parent_first[f]
+        at = net.moment_offset[f] + configs[k] * ((n_parents + 2) * (n_parents + 3) // 2)
+        moments[at] += total
+        at += 1
+        for i in range(n_parents + 1):
+            value = _values(_member(net, f, n_parents, i), values, row, n, place, mean)
+            weight, square = _weigh(shares, value, weighted, n)
+            moments[at] += weight
+            for j in range(i):
+                other = _values(_member(net, f, n_parents, j), values, row, n, place, mean)
+                moments[at + 1 + j] += _product(weighted, other, n)
+            moments[at + 1 + i] += square
+            at += i + 2
+    return total
 
 
 @compiled
@@ -485,10 +500,7 @@ def sweep(net, kinds, low, high, parameters, values, shares, log_density, moment
                 if len(log_density) > 0:
                     own = log_density[entry : entry + n]
                     _measure(net, families, configs, parameters, values, row, constant, own, scratch)
-                if len(moments) > 0 and n == 1:
-                    _add_moments_of_one(net, families, configs, values, row, shares[entry], scratch, moments)
-                    total += shares[entry]
-                elif len(moments) > 0:
+                if len(moments) > 0:
                     own_shares = shares[entry : entry + n]
                     total += _add_moments(net, families, configs, values, row, own_shares, scratch, moments)
             if len(moments) > 0 and n_missing > 0:
@@ -563,56 +575,142 @@ def _exponentiate(values, largest, n):  # type: ignore[no-untyped-def]
         below = values[b] - largest[b]
         if below == 0.0:
             values[b] = 1.0
-        elif below > SMALLEST_LOG:
-            values[b] = np.exp(below)
-        else:
+        elif below < SMALLEST_LOG:
             values[b] = 0.0
+        else:
+            values[b] = np.exp(below)
+
+
+@compiled
+def _under(d, precision, mean, scratch):  # type: ignore[no-untyped-def]
+    """Give a configuration its own Cholesky factor and conditional means."""
+    return Scratch(
+        precision[d],
+        scratch.covariance,
+        scratch.place,
+        scratch.linear,
+        mean[d],
+        scratch.residual,
+        scratch.square,
+        scratch.weighted,
+    )
+
+
+@compiled
+def _share_out(joint, log_prior, pattern, weight, largest, total, log_likelihood):  # type: ignore[no-untyped-def]
+    """Sum over the configurations of some rows: log-densities, ``joint``, become expected records."""
+    n_configs, n = len(joint), len(pattern)
+    for b in range(n):
+        largest[b] = -np.inf
+        total[b] = 0.0
+    for d in range(n_configs):
+        own = joint[d]
+        _add_prior(own, log_prior[d], pattern)
+        for b in range(n):
+            largest[b] = own[b] if own[b] > largest[b] else largest[b]
+    for d in range(n_configs):
+        own = joint[d]
+        _exponentiate(own, largest, n)
+        for b in range(n):
+            total[b] += own[b]
+    for b in range(n):
+        log_likelihood[b] = np.log(total[b]) + largest[b]
+        total[b] = weight[b] / total[b]
+    for d in range(n_configs):
+        own = joint[d]
+        for b in range(n):
+            own[b] *= total[b]
+
+
+@compiled
+def _add_prior(log_density, log_prior, pattern):  # type: ignore[no-untyped-def]
+    """Add to some rows' log-densities under a configuration its log-probability, by the rows' patterns."""
+    if len(log_prior) == 1:
+        only = log_prior[0]
+        for b in range(len(pattern)):
+            log_density[b] += only
+    else:
+        for b in range(len(pattern)):
+            log_density[b] += log_prior[pattern[b]]
+
+
+@compiled
+def _add_by_pattern(shares, pattern, records):  # type: ignore[no-untyped-def]
+    """Add some rows' expected records to those of their patterns."""
+    if len(records) == 1:
+        records[0] += _total(shares, len(shares))
+    else:
+        for b in range(len(shares)):
+            records[pattern[b]] += shares[b]
 
 
 @entry_point
-def sum_rows(joint, tasks, pattern, log_prior, weight, low, high, records, log_likelihood):  # type: ignore[no-untyped-def]
-    """Sum over the configurations of some rows' missing discrete variables.
+def sweep_directly(  # type: ignore[no-untyped-def]
+    net, kinds, low, high, parameters, values, log_prior, pattern, weight, shares, log_likelihood, records, moments
+):
+    """Integrate the missing continuous variables of some tasks out, and sum over their missing discrete ones.
 
     Parameters
     ----------
-    joint : float64 ndarray of shape (n_configs, n_group_tasks)
-        Log-densities of a group's tasks; expected records take their place.
-    tasks, pattern : int64 ndarrays of shape (n_tasks,)
-        Which of these to work on, and the column of the prior that each has.
+    net, kinds, low, high, parameters, values
+        As in `sweep`; tasks of a single direct group.
     log_prior : float64 ndarray of shape (n_configs, n_patterns)
         Log-probability of each configuration, together with what is observed and discrete.
-    weight : float64 ndarray of shape (n_tasks,)
+    pattern : int64 ndarray of shape (high - low,)
+        The column of the prior that each task has.
+    weight : float64 ndarray of shape (high - low,)
         In records.
-    low, high : int
-        Which of the tasks to work on.
+    shares : float64 ndarray of shape (n_entries,)
+        Written, unless it is empty: expected records of each task under each configuration.
+    log_likelihood : float64 ndarray of shape (high - low,)
+        Written: in nats; not finite for impossible rows, which get no records.
     records : float64 ndarray of shape (n_configs, n_patterns)
         Added to: expected records by pattern.
-    log_likelihood : float64 ndarray of shape (n_tasks,)
-        Written: in nats; not finite for impossible rows, which get no records.
+    moments : float64 ndarray
+        Added to, as in `sweep`.
     """
-    n_configs = len(joint)
-    values = np.empty((n_configs, N_SIDE_BY_SIDE))
+    n_configs = len(log_prior)
+    scratch = make_scratch(len(net.offset) - 1)
     largest, total = np.empty(N_SIDE_BY_SIDE), np.empty(N_SIDE_BY_SIDE)
-    for start in range(low, high, N_SIDE_BY_SIDE):
-        n = min(start + N_SIDE_BY_SIDE, high) - start
-        for b in range(n):
-            largest[b] = -np.inf
-            total[b] = 0.0
+    constants, totals = np.empty(n_configs), np.empty(n_configs)
+    joint = np.empty((n_configs, N_SIDE_BY_SIDE))
+    kind = np.searchsorted(kinds.task_first, low, side="right") - 1
+    end = np.searchsorted(kinds.task_first, high)
+    room = (kinds.node_first[kind + 1 : end + 1] - kinds.node_first[kind:end]).max()
+    precision, mean = np.empty((n_configs, room, room)), np.empty((n_configs, room, N_SIDE_BY_SIDE))
+    for k in range(kind, end):
+        nodes = kinds.node[kinds.node_first[k] : kinds.node_first[k + 1]]
+        families = kinds.family[kinds.family_first[k] : kinds.family_first[k + 1]]
+        n_missing, n_families = len(nodes), len(families)
+        _number(nodes, scratch)
+        configs = kinds.config[kinds.config_first[k] : kinds.config_first[k] + n_configs * n_families]
+        configs = configs.reshape((n_configs, n_families))
         for d in range(n_configs):
-            own = values[d]
-            for b in range(n):
-                own[b] = joint[d, tasks[start + b]] + log_prior[d, pattern[start + b]]
-                largest[b] = max(largest[b], own[b])
-        for d in range(n_configs):
-            _exponentiate(values[d], largest, n)
-            for b in range(n):
-                total[b] += values[d, b]
-        for b in range(n):
-            possible = np.isfinite(largest[b])
-            log_likelihood[start + b] = np.log(total[b]) + largest[b] if possible else largest[b]
-            total[b] = weight[start + b] / total[b] if possible else 0.0
-        for d in range(n_configs):
-            for b in range(n):
-                share = values[d, b] * total[b]
-                joint[d, tasks[start + b]] = share
-                records[d, pattern[start + b]] += share
+            constants[d] = _prepare(net, nodes, families, configs[d], parameters, _under(d, precision, mean, scratch))
+            totals[d] = 0.0
+        first, last = max(low, kinds.task_first[k]), min(high, kinds.task_first[k + 1])
+        for start in range(first, last, N_SIDE_BY_SIDE):
+            n = min(start + N_SIDE_BY_SIDE, last) - start
+            row = start - kinds.task_first[k] + kinds.row_first[k]
+            for d in range(n_configs):
+                own = _under(d, precision, mean, scratch)
+                _condition(net, families, configs[d], parameters, values, row, n, n_missing, own)
+                _measure(net, families, configs[d], parameters, values, row, constants[d], joint[d, :n], own)
+            own_pattern = pattern[start - low : start - low + n]
+            own_weight = weight[start - low : start - low + n]
+            own_log_likelihood = log_likelihood[start - low : start - low + n]
+            _share_out(joint, log_prior, own_pattern, own_weight, largest, total, own_log_likelihood)
+            for d in range(n_configs):
+                own = _under(d, precision, mean, scratch)
+                found = joint[d, :n]
+                totals[d] += _add_moments(net, families, configs[d], values, row, found, own, moments)
+                _add_by_pattern(found, own_pattern, records[d])
+                if len(shares) > 0:
+                    entry = kinds.entry_first[k] + d * kinds.entry_stride[k] + start - kinds.task_first[k]
+                    shares[entry : entry + n] = found
+        if n_missing > 0:
+            for d in range(n_configs):
+                own = _under(d, precision, mean, scratch)
+                _invert(n_missing, own)
+                _add_covariances(net, families, configs[d], totals[d], own, moments)
+        _forget(nodes, scratch)

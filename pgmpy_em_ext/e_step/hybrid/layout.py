@@ -1,22 +1,29 @@
 """Rows of discrete and continuous variables, as the kernel and the discrete engine work on them."""
 
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext.e_step.hybrid.patterns import (
+    DIRECT,
+    SINGLE,
+    PatternParts,
+    Patterns,
+    divide,
+    find_patterns,
+    mark_direct,
+    members,
+)
 from pgmpy_em_ext.exceptions import MemoryBudgetError
-from pgmpy_em_ext.gaussian import GaussianArrays
 from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows
 from pgmpy_em_ext.network import Family, Network, contiguous_strides
-from pgmpy_em_ext.packing import ranges, sorted_rows
-from pgmpy_em_ext.types import MISSING, BoolArray, Evidence, FloatArray, IntArray
+from pgmpy_em_ext.packing import ranges
+from pgmpy_em_ext.types import MISSING, Evidence, FloatArray, IntArray
 
 BYTES_PER_ENTRY = 120
 """Memory of a row's density under one configuration: density, factor, its step in the graph, responsibility."""
-
-_WORD = 63
-"""Discrete variables in a set that is one signed number."""
 
 
 class Kinds(NamedTuple):
@@ -69,6 +76,8 @@ class Group(NamedTuple):
         Which tasks.
     entry_first : int
         Where their densities begin, of shape (n_configs, n_tasks).
+    is_direct : bool
+        Whether the configurations are summed over directly.
     """
 
     nodes: tuple[int, ...]
@@ -76,6 +85,12 @@ class Group(NamedTuple):
     task_first: int
     n_tasks: int
     entry_first: int
+    is_direct: bool
+
+    @property
+    def tasks(self) -> slice:
+        """Which tasks, as a slice."""
+        return slice(self.task_first, self.task_first + self.n_tasks)
 
     def block(self, entries: FloatArray) -> FloatArray:
         """View the group's entries as an array of shape (n_configs, n_tasks)."""
@@ -84,7 +99,7 @@ class Group(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """All tasks: first those of the groups, then those that depend on no missing discrete variable.
+    """All tasks: those of the groups to eliminate, those that depend on no missing discrete variable, then the direct.
 
     Attributes
     ----------
@@ -95,64 +110,53 @@ class Layout(NamedTuple):
     row : int64 ndarray of shape (n_tasks,)
         The row of each task.
     groups : tuple of Group
-        Those with missing discrete variables.
-    n_grouped : int
-        Tasks in groups.
-    n_entries : int
-        Entries of all tasks: those of the groups, then one for each other task.
+        Those whose missing discrete variables the discrete engine sums over.
+    direct_groups : tuple of Group
+        Those whose completions are summed up directly.
+    n_single : int
+        Tasks that depend on no missing discrete variable, of one entry each.
     """
 
     kinds: Kinds
     by_pattern: IntArray
     row: IntArray
     groups: tuple[Group, ...]
-    n_grouped: int
-    n_entries: int
+    direct_groups: tuple[Group, ...]
+    n_single: int
+
+    @property
+    def n_grouped(self) -> int:
+        """Tasks of the groups to eliminate, which come first."""
+        return sum(group.n_tasks for group in self.groups)
+
+    @property
+    def single_tasks(self) -> IntArray:
+        """Rows of the tasks that depend on no missing discrete variable."""
+        return self.row[self.n_grouped : self.n_grouped + self.n_single]
 
     @property
     def n_group_entries(self) -> int:
-        """Entries of the groups, which come first."""
-        return self.n_entries - (len(self.row) - self.n_grouped)
+        """Entries of the groups to eliminate, which come first."""
+        return sum(group.n_configs * group.n_tasks for group in self.groups)
 
+    @property
+    def n_kept_entries(self) -> int:
+        """Entries of all tasks but the direct ones, whose densities are not kept."""
+        return self.n_group_entries + self.n_single
 
-class Patterns(NamedTuple):
-    """Rows that agree on what is missing, and on the states of the continuous variables' discrete parents.
-
-    Attributes
-    ----------
-    of_row : int ndarray of shape (n_rows,)
-        Pattern of each row.
-    missing, dead : bool ndarrays of shape (n_patterns, n_continuous)
-        Missing continuous variables; those of them that are left out.
-    codes : int ndarray of shape (n_patterns, n_discrete)
-        Of the discrete parents; what others hold means nothing.
-    """
-
-    of_row: IntArray
-    missing: BoolArray
-    dead: BoolArray
-    codes: IntArray
-
-
-def barren(net: GaussianArrays, missing: BoolArray) -> BoolArray:
-    """Mark each row's missing variables without an observed descendant, which integrate to one.
-
-    Parameters
-    ----------
-    net : GaussianArrays
-        Nodes in a topological order.
-    missing : bool ndarray of shape (n_rows, n_nodes)
-        Where a value is missing.
-    """
-    dead = missing.copy()
-    for node in range(net.n_nodes - 1, -1, -1):
-        for parent in net.parents(node):
-            dead[:, parent] &= dead[:, node]
-    return dead
+    @property
+    def n_entries(self) -> int:
+        """Entries of all tasks."""
+        return self.n_kept_entries + sum(group.n_configs * group.n_tasks for group in self.direct_groups)
 
 
 def lay_out_rows(
-    network: HybridNetwork, rows: HybridRows, *, prune_barren: bool = True, memory_budget: int = 2**32
+    network: HybridNetwork,
+    rows: HybridRows,
+    *,
+    prune_barren: bool = True,
+    directly: bool = False,
+    memory_budget: int = 2**32,
 ) -> Layout:
     """Divide rows into tasks, those that are alike side by side.
 
@@ -164,6 +168,8 @@ def lay_out_rows(
         The data.
     prune_barren : bool
         Whether barren variables drop out.
+    directly : bool
+        Whether rows that allow it are kept apart, to be summed up directly.
     memory_budget : int
         Bytes that the tasks' densities may take.
 
@@ -176,19 +182,21 @@ def lay_out_rows(
     -----
     Time: vectorised over patterns; loops are over variables and over sets of missing discrete variables.
     """
-    patterns = _find_patterns(network, rows, prune_barren=prune_barren)
-    parts = _divide(network, patterns)
+    patterns = find_patterns(network, rows, prune_barren=prune_barren)
+    if directly and network.discrete is not None:
+        patterns = mark_direct(network, rows, patterns)
+    parts = divide(network, patterns)
     n_rows_of = np.bincount(patterns.of_row, minlength=len(patterns.missing))
     by_pattern = np.argsort(patterns.of_row, kind="stable")
     n_tasks = n_rows_of[parts.pattern]
     task_first = np.append(0, np.cumsum(n_tasks))
     row_first = (np.cumsum(n_rows_of) - n_rows_of)[parts.pattern]
-    groups, group_of_kind = _find_groups(network, parts.words, task_first)
-    _check_budget(network, groups, memory_budget)
-    n_grouped = sum(group.n_tasks for group in groups)
-    n_group_entries = sum(group.n_configs * group.n_tasks for group in groups)
-    # Entry of a kind's first task: in its group's block, or, of tasks that are in none, behind all blocks.
-    base = np.array([*(group.entry_first - group.task_first for group in groups), n_group_entries - n_grouped])
+    groups, group_of_kind = _find_groups(network, parts, task_first)
+    kept = tuple(group for group in groups if not group.is_direct)
+    _check_budget(network, kept, memory_budget)
+    # Where a group's entries begin, less its first task; those of tasks in no group stand behind the blocks to keep.
+    behind = sum((group.n_configs - 1) * group.n_tasks for group in kept)
+    base = np.array([*(group.entry_first - group.task_first for group in groups), behind])
     stride = np.array([*(group.n_tasks for group in groups), 0])
     n_configs = np.array([*(group.n_configs for group in groups), 1])[group_of_kind]
     sizes = n_configs * np.diff(parts.family_first)
@@ -207,118 +215,32 @@ def lay_out_rows(
         stride[group_of_kind],
     )
     row = by_pattern[ranges(row_first, n_tasks)]
-    return Layout(kinds, by_pattern, row, groups, n_grouped, n_group_entries + int(task_first[-1]) - n_grouped)
-
-
-class _PatternParts(NamedTuple):
-    """Patterns divided by the missing discrete variables that their families speak of: the kinds of tasks.
-
-    Attributes
-    ----------
-    pattern : int ndarray of shape (n_kinds,)
-        The pattern of each.
-    words : int ndarray of shape (n_words, n_kinds)
-        The set of missing discrete variables, as bits. Kinds of equal sets stand together, those of none at the end.
-    node_first, node, family_first, family
-        As in `Kinds`.
-    """
-
-    pattern: IntArray
-    words: IntArray
-    node_first: IntArray
-    node: IntArray
-    family_first: IntArray
-    family: IntArray
-
-
-def _divide(network: HybridNetwork, patterns: Patterns) -> _PatternParts:
-    above = _missing_above(network, patterns)
-    pattern, family = np.nonzero(~patterns.dead)
-    words = [above[pattern, family, word] for word in range(above.shape[2])]
-    is_single = np.logical_and.reduce([word == 0 for word in words]).astype(np.int64)
-    first, kind = sorted_rows([is_single, *words, pattern])
-    by_kind = np.argsort(kind, kind="stable")
-    kind, family = kind[by_kind], family[by_kind]
-    edges = np.arange(len(first) + 1)
-    is_missing = patterns.missing[pattern[first][kind], family]
-    return _PatternParts(
-        pattern[first],
-        np.stack([word[first] for word in words]),
-        np.searchsorted(kind[is_missing], edges),
-        family[is_missing],
-        np.searchsorted(kind, edges),
-        family,
-    )
-
-
-def _find_patterns(network: HybridNetwork, rows: HybridRows, *, prune_barren: bool) -> Patterns:
-    """Group rows whose continuous variables are alike but for their values."""
-    missing = np.isnan(rows.values)
-    relevant = sorted({parent for parents in network.discrete_parents for parent in parents})
-    columns = [rows.codes[:, node].astype(np.int64) for node in relevant]
-    columns += [*missing.astype(np.int64).T, np.zeros(len(missing), dtype=np.int64)]  # one column at least
-    first, of_row = sorted_rows(columns)
-    found = missing[first]
-    dead = barren(network.net, found) if prune_barren else np.zeros_like(found)
-    return Patterns(of_row, found, dead, rows.codes[first].astype(np.int64))
-
-
-def _missing_above(network: HybridNetwork, patterns: Patterns) -> IntArray:
-    """Find the missing discrete variables that each family speaks of, itself or joined by missing continuous ones.
-
-    Returns
-    -------
-    int64 ndarray of shape (n_patterns, n_families, n_words)
-        Sets of discrete variables, as bits.
-    """
-    n_patterns, n_families = patterns.missing.shape
-    n_words = max(-(-network.n_discrete // _WORD), 1)
-    above = np.zeros((n_patterns, n_families, n_words), dtype=np.int64)
-    for family, parents in enumerate(network.discrete_parents):
-        for parent in parents:
-            bit = np.int64(1) << np.int64(parent % _WORD)
-            above[patterns.codes[:, parent] == MISSING, family, parent // _WORD] |= bit
-    if not above.any():
-        return above
-    joins = _joining_variables(network.net, patterns.missing)
-    while True:
-        before = above.copy()
-        for node, families in (*joins, *reversed(joins)):
-            concerned = patterns.missing[:, node, None] & ~patterns.dead[:, families]
-            joined = np.bitwise_or.reduce(np.where(concerned[:, :, None], above[:, families], 0), axis=1)
-            above[:, families] |= np.where(concerned[:, :, None], joined[:, None], 0)
-        if (above == before).all():
-            return above
-
-
-def _joining_variables(net: GaussianArrays, missing: BoolArray) -> list[tuple[int, list[int]]]:
-    """List the variables that are missing somewhere, with their own family and their children's."""
-    families: list[list[int]] = [[node] for node in range(net.n_nodes)]
-    for child in range(net.n_nodes):
-        for parent in net.parents(child):
-            families[parent].append(child)
-    return [(node, families[node]) for node in np.flatnonzero(missing.any(axis=0)).tolist()]
+    direct = tuple(group for group in groups if group.is_direct)
+    return Layout(kinds, by_pattern, row, kept, direct, int(n_tasks[parts.lot == SINGLE].sum()))
 
 
 def _find_groups(
-    network: HybridNetwork, kind_words: IntArray, task_first: IntArray
+    network: HybridNetwork, parts: PatternParts, task_first: IntArray
 ) -> tuple[tuple[Group, ...], IntArray]:
-    """Find the distinct sets of missing discrete variables; kinds of a set stand together, those of none at the end."""
-    n_kinds = kind_words.shape[1]
-    is_new = np.append(True, (kind_words[:, 1:] != kind_words[:, :-1]).any(axis=0))[:n_kinds]
-    number = np.cumsum(is_new) - 1
+    """Find the distinct sets of missing discrete variables in each lot, and which of them each kind has, or -1."""
+    n_kinds = len(parts.lot)
+    keys = np.vstack([parts.lot, parts.words])
+    starts = np.flatnonzero(np.append(True, (keys[:, 1:] != keys[:, :-1]).any(axis=0))[:n_kinds])
+    group_of_kind = np.full(n_kinds, -1)
     groups: list[Group] = []
     entry = 0
-    for low in np.flatnonzero(is_new & kind_words.any(axis=0)).tolist():
-        own = np.flatnonzero(number == number[low])
-        bits = [(int(word) >> bit) & 1 for word in kind_words[:, low] for bit in range(_WORD)]
-        nodes = tuple(node for node, is_member in enumerate(bits) if is_member)
+    for low, high in pairwise([*starts.tolist(), n_kinds]):
+        first, n_tasks = int(task_first[low]), int(task_first[high] - task_first[low])
+        if parts.lot[low] == SINGLE:
+            entry += n_tasks
+            continue
         assert network.discrete is not None  # it has the variables
+        nodes = members(parts.words[:, low])
         n_configs = math.prod(network.discrete.cardinalities[node] for node in nodes)
-        start, stop = int(task_first[own[0]]), int(task_first[own[-1] + 1])
-        groups.append(Group(nodes, n_configs, start, stop - start, entry))
-        entry += n_configs * (stop - start)
-    return tuple(groups), np.where(kind_words.any(axis=0), number, -1)
+        group_of_kind[low:high] = len(groups)
+        groups.append(Group(nodes, n_configs, first, n_tasks, entry, bool(parts.lot[low] == DIRECT)))
+        entry += n_configs * n_tasks
+    return tuple(groups), group_of_kind
 
 
 def _check_budget(network: HybridNetwork, groups: tuple[Group, ...], memory_budget: int) -> None:
@@ -339,7 +261,7 @@ def _check_budget(network: HybridNetwork, groups: tuple[Group, ...], memory_budg
 def _list_configs(
     network: HybridNetwork,
     patterns: Patterns,
-    parts: _PatternParts,
+    parts: PatternParts,
     groups: tuple[Group, ...],
     group_of_kind: IntArray,
     config_first: IntArray,
@@ -409,7 +331,7 @@ def add_evidence_nodes(network: Network, rows: HybridRows, layout: Layout) -> Di
     codes = np.full((len(rows.weight), n_nodes + len(layout.groups)), MISSING, dtype=dtype, order="F")
     codes[:, :n_nodes] = rows.codes
     for number, group in enumerate(layout.groups):
-        own = layout.row[group.task_first : group.task_first + group.n_tasks]
+        own = layout.row[group.tasks]
         codes[own, n_nodes + number] = np.arange(group.n_tasks)
     augmented = Network(
         names=(*network.names, *(("densities", number) for number in range(len(layout.groups)))),
