@@ -243,6 +243,11 @@ class TestFit:
             (["--prior", "Dirichlet:-1"], "--prior Dirichlet:-1: the number must be >= 0."),
             (["--init", "best"], "--init best is unknown. Known: "),
             (["--e-step", "best"], "--e-step 'best' is unknown. Known: "),
+            (["--ridge", "1"], "--ridge 1.0 is for continuous variables, and the network has none. Leave it out."),
+            (
+                ["--variance-prior", "1:1"],
+                "--variance-prior 1:1 is for continuous variables, and the network has none.",
+            ),
             (["--tol", "-1"], "tol must be a number >= 0. Got: -1.0."),
             (["--restarts", "0"], "--restarts must be an integer >= 1, or None. Got: 0."),
             (["--max-time", "0"], "--max-time must be a number > 0, or None. Got: 0.0."),

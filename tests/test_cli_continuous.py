@@ -166,6 +166,18 @@ class TestFit:
         assert summary(result)["empty columns"].strip() == "Weight (taken as latent)"
         assert "variances: Height | Sex=m" in summary(result)["at their floor"]
         assert "Height' given Sex=m is at its floor" in result.stderr
+        assert "or give a --variance-prior." in result.stderr
+        arguments = "fit", "--network", edges, "--data", data, "--continuous", "Weight", "--output"
+        result = succeed(*arguments, tmp_path / "p.json", "--variance-prior", "1:0.01")
+        assert "at their floor" not in summary(result)
+        assert result.stderr == ""
+        # Two rows of f at a distance of 1, whose variance is a quarter: (2 * 0.25 + 2 * 0.01 s) / (2 + 2 * 2)
+        whole = np.var([1, 2, 5, 5])
+        model = ConditionalGaussianNetwork.load(tmp_path / "p.json")
+        assert model.get_cpds("Height").std[0] ** 2 == pytest.approx((0.5 + 0.02 * whole) / 6)
+        succeed(*arguments, tmp_path / "r.json", "--ridge", "2", "--variance-floor", "0.1")
+        model = ConditionalGaussianNetwork.load(tmp_path / "r.json")
+        assert model.get_cpds("Height").std[1] ** 2 == pytest.approx(0.1 * whole)
 
     def test_kinds_that_the_user_says(self, edges, network, rows, tmp_path):
         data, output = tmp_path / "d.csv", tmp_path / "f.json"
@@ -231,6 +243,10 @@ class TestFit:
             (["--e-step", "sampled"], "--e-step sampled: with continuous variables only exact is known."),
             (["--init", "prior"], "--init prior: with continuous variables known are kmeans++, random, complete_case"),
             (["--prior", "Jeffreys"], "--prior 'Jeffreys' is unknown."),
+            (
+                ["--variance-prior", "1"],
+                "--variance-prior 1: two numbers are needed, shape and scale. Write them as in",
+            ),
             (["--latent", "Age"], "has no node 'Age'. Known: ['Sex', 'Weight', 'Height']"),
             (["--continuous", "Age"], "has no node 'Age'. Known: ['Sex', 'Weight', 'Height']"),
             (["--weights", "Weight"], "'Weight' cannot hold the weights: it is a variable of the network"),
@@ -238,6 +254,18 @@ class TestFit:
     )
     def test_options(self, network, table, tmp_path, arguments, message):
         fail(message, "fit", "--network", network, "--data", table, "--output", tmp_path / "f.json", *arguments)
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--variance-prior", "1:-1"], "--variance-prior's scale must be a number > 0. Got: -1.0."),
+            (["--variance-floor", "1e-20"], "--variance-floor must be at least 1e-12, lest rounding decide."),
+            (["--ridge", "-1"], "--ridge must be a number >= 0. Got: -1.0."),
+        ],
+    )
+    def test_options_that_fit_checks(self, network, table, tmp_path, arguments, message):
+        fail(message, "fit", "--network", network, "--data", table, "--output", tmp_path / "f.json", *arguments)
+        assert not (tmp_path / "f.json").exists()
 
     @pytest.mark.usefixtures("forbidden")
     def test_prior_without_tables(self, tmp_path, table):

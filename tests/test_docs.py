@@ -66,7 +66,7 @@ def message_patterns():
     return {
         pattern: f"{module}, line {node.lineno}"
         for module, tree in sources().items()
-        if module not in COMMAND_LINE
+        if module.split("/")[0] not in COMMAND_LINE
         for node in ast.walk(tree)
         if is_message_call(node) and node.args and (pattern := message_pattern(node.args[0])) is not None
     }
