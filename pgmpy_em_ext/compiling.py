@@ -24,3 +24,6 @@ compiled_sum = numba.njit(
     nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, fastmath={"reassoc", "contract"}
 )
 """Compile a loop that adds up, in whatever order is fastest: one that the machine code fixes, not the threads."""
+
+compiled_inline = numba.njit(nogil=True, error_model="numpy", inline="always")
+"""Compile what is called for every few numbers, in the caller's place: a call with a dozen arrays costs more."""

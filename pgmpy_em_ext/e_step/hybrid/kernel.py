@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pgmpy_em_ext.compiling import compiled, compiled_sum, entry_point
+from pgmpy_em_ext.compiling import compiled, compiled_inline, compiled_sum, entry_point
 from pgmpy_em_ext.types import FloatArray, IntArray
 
 LOG_TWO_PI = float(np.log(2 * np.pi))
@@ -42,6 +42,10 @@ class Scratch(NamedTuple):
         Linear term, then its whitened form, and conditional mean of the missing variables.
     residual, square, weighted : float64 ndarrays of shape (N_SIDE_BY_SIDE,) at least
         Working space.
+    number, at : int64 ndarrays of shape (n_nodes,)
+        Of a family's missing members: their numbers, and where they stand in it, the child last.
+    slope : float64 ndarray of shape (n_nodes,)
+        Their coefficients in its residual.
     """
 
     precision: FloatArray
@@ -52,6 +56,9 @@ class Scratch(NamedTuple):
     residual: FloatArray
     square: FloatArray
     weighted: FloatArray
+    number: IntArray
+    at: IntArray
+    slope: FloatArray
 
 
 @compiled
@@ -66,13 +73,32 @@ def make_scratch(n_nodes):  # type: ignore[no-untyped-def]
         np.empty(N_SIDE_BY_SIDE),
         np.empty(N_SIDE_BY_SIDE),
         np.empty(max(n_nodes, N_SIDE_BY_SIDE)),
+        np.empty(n_nodes, dtype=np.int64),
+        np.empty(n_nodes, dtype=np.int64),
+        np.empty(n_nodes),
     )
 
 
-@compiled
-def _slope(net, parameters, base, n_parents, j):  # type: ignore[no-untyped-def]
-    """Coefficient of a family's j-th member in its residual: 1 for the child, which is the last."""
-    return 1.0 if j == n_parents else -parameters[base + 1 + j]
+@compiled_inline
+def _find_missing(parent, first, last, f, parameters, base, place, number, at, slope):  # type: ignore[no-untyped-def]
+    """List a family's missing members: numbers, places and coefficients, of which the child's is 1; returns how many.
+
+    Loops over families take arrays out of their tuples first: within a loop each look into a tuple counts references.
+    """
+    found = 0
+    for j in range(first, last):
+        p = place[parent[j]]
+        if p >= 0:
+            number[found] = p
+            at[found] = j - first
+            slope[found] = -parameters[base + 1 + j - first]
+            found += 1
+    if place[f] >= 0:
+        number[found] = place[f]
+        at[found] = last - first
+        slope[found] = 1.0
+        found += 1
+    return found
 
 
 @compiled
@@ -90,26 +116,22 @@ def _assemble(net, families, configs, parameters, n_missing, scratch):  # type: 
     float
         Sum of the logarithms of 2 pi times the variances.
     """
-    precision, place = scratch.precision, scratch.place
+    parent_first, parent, offset = net.parent_first, net.parent, net.offset
+    precision, place, number, at, slope = scratch.precision, scratch.place, scratch.number, scratch.at, scratch.slope
     for i in range(n_missing):
         for j in range(n_missing):
             precision[i, j] = 0.0
     log_scale = 0.0
     for k in range(len(families)):
         f = families[k]
-        n_parents = net.parent_first[f + 1] - net.parent_first[f]
-        base = net.offset[f] + configs[k] * (n_parents + 2)  # intercept, coefficients, variance
-        variance = parameters[base + n_parents + 1]
+        first, last = parent_first[f], parent_first[f + 1]
+        base = offset[f] + configs[k] * (last - first + 2)  # intercept, coefficients, variance
+        variance = parameters[base + last - first + 1]
         log_scale += LOG_TWO_PI + np.log(variance)
-        for i in range(n_parents + 1):
-            p = place[_member(net, f, n_parents, i)]
-            if p < 0:
-                continue
-            a = _slope(net, parameters, base, n_parents, i) / variance
-            for j in range(n_parents + 1):
-                q = place[_member(net, f, n_parents, j)]
-                if q >= 0:
-                    precision[p, q] += a * _slope(net, parameters, base, n_parents, j)
+        found = _find_missing(parent, first, last, f, parameters, base, place, number, at, slope)
+        for i in range(found):
+            for j in range(found):
+                precision[number[i], number[j]] += slope[i] / variance * slope[j]
     return log_scale
 
 
@@ -182,23 +204,23 @@ def _find_residuals(net, f, base, parameters, values, row, n, with_means, scratc
 @compiled
 def _add_residuals(net, families, configs, parameters, values, row, n, n_missing, scratch):  # type: ignore[no-untyped-def]
     """Sum the linear terms of the rows, ``scratch.linear``: what the residuals say where missing values are 0."""
-    residual, place = scratch.residual, scratch.place
+    parent_first, parent, offset = net.parent_first, net.parent, net.offset
+    place, number, at, slope = scratch.place, scratch.number, scratch.at, scratch.slope
     for i in range(n_missing):
         linear = scratch.linear[i]
         for b in range(n):
             linear[b] = 0.0
     for k in range(len(families)):
         f = families[k]
-        n_parents = net.parent_first[f + 1] - net.parent_first[f]
-        base = net.offset[f] + configs[k] * (n_parents + 2)
-        inverse, is_found = 1.0 / parameters[base + n_parents + 1], False
-        for j in range(n_parents + 1):
-            p = place[_member(net, f, n_parents, j)]
-            if p >= 0:
-                if not is_found:
-                    _find_residuals(net, f, base, parameters, values, row, n, False, scratch)
-                    is_found = True
-                _subtract(scratch.linear[p], inverse * _slope(net, parameters, base, n_parents, j), residual, n)
+        first, last = parent_first[f], parent_first[f + 1]
+        base = offset[f] + configs[k] * (last - first + 2)
+        found = _find_missing(parent, first, last, f, parameters, base, place, number, at, slope)
+        if found == 0:
+            continue
+        inverse = 1.0 / parameters[base + last - first + 1]
+        _find_residuals(net, f, base, parameters, values, row, n, False, scratch)
+        for i in range(found):
+            _subtract(scratch.linear[number[i]], inverse * slope[i], scratch.residual, n)
 
 
 @compiled
@@ -221,47 +243,48 @@ def _add_squares(net, families, configs, parameters, values, row, n, scratch):  
             square[b] += inverse * residual[b] * residual[b]
 
 
-@compiled
-def _residual_of_one(net, f, base, parameters, values, row, place, mean):  # type: ignore[no-untyped-def]
+@compiled_inline
+def _residual_of_one(parent, first, last, f, parameters, base, values, row, place, mean):  # type: ignore[no-untyped-def]
     """Compute a family's residual in a single row, missing values taken from ``mean``."""
-    first = net.parent_first[f]
     residual = (values[f, row] if place[f] < 0 else mean[place[f], 0]) - parameters[base]
-    for j in range(net.parent_first[f + 1] - first):
-        parent = net.parent[first + j]
-        value = values[parent, row] if place[parent] < 0 else mean[place[parent], 0]
-        residual -= parameters[base + 1 + j] * value
+    for j in range(first, last):
+        p = place[parent[j]]
+        value = values[parent[j], row] if p < 0 else mean[p, 0]
+        residual -= parameters[base + 1 + j - first] * value
     return residual
 
 
 @compiled
 def _add_residuals_of_one(net, families, configs, parameters, values, row, n_missing, scratch):  # type: ignore[no-untyped-def]
     """Sum a single row's residuals as `_add_residuals` does, without vectors, which cost more than they save."""
-    place, linear, mean = scratch.place, scratch.linear, scratch.mean
+    parent_first, parent, offset = net.parent_first, net.parent, net.offset
+    place, number, at, slope = scratch.place, scratch.number, scratch.at, scratch.slope
+    linear, mean = scratch.linear, scratch.mean
     for i in range(n_missing):
         linear[i, 0] = mean[i, 0] = 0.0
     for k in range(len(families)):
         f = families[k]
-        first = net.parent_first[f]
-        n_parents = net.parent_first[f + 1] - first
-        base = net.offset[f] + configs[k] * (n_parents + 2)
-        residual = _residual_of_one(net, f, base, parameters, values, row, place, mean)
-        scaled = residual / parameters[base + n_parents + 1]
-        for j in range(n_parents + 1):
-            p = place[_member(net, f, n_parents, j)]
-            if p >= 0:
-                linear[p, 0] -= _slope(net, parameters, base, n_parents, j) * scaled
+        first, last = parent_first[f], parent_first[f + 1]
+        base = offset[f] + configs[k] * (last - first + 2)
+        found = _find_missing(parent, first, last, f, parameters, base, place, number, at, slope)
+        if found > 0:
+            residual = _residual_of_one(parent, first, last, f, parameters, base, values, row, place, mean)
+            scaled = residual / parameters[base + last - first + 1]
+            for i in range(found):
+                linear[number[i], 0] -= slope[i] * scaled
 
 
 @compiled
 def _square_of_one(net, families, configs, parameters, values, row, scratch):  # type: ignore[no-untyped-def]
     """Sum a single row's squared residuals as `_add_squares` does."""
-    square = 0.0
+    parent_first, parent, offset = net.parent_first, net.parent, net.offset
+    place, mean, square = scratch.place, scratch.mean, 0.0
     for k in range(len(families)):
         f = families[k]
-        n_parents = net.parent_first[f + 1] - net.parent_first[f]
-        base = net.offset[f] + configs[k] * (n_parents + 2)
-        residual = _residual_of_one(net, f, base, parameters, values, row, scratch.place, scratch.mean)
-        square += residual * residual / parameters[base + n_parents + 1]
+        first, last = parent_first[f], parent_first[f + 1]
+        base = offset[f] + configs[k] * (last - first + 2)
+        residual = _residual_of_one(parent, first, last, f, parameters, base, values, row, place, mean)
+        square += residual * residual / parameters[base + last - first + 1]
     scratch.square[0] = square
 
 
@@ -367,15 +390,16 @@ def _total(one, n):  # type: ignore[no-untyped-def]
 @compiled
 def _add_moments_of_one(net, families, configs, values, row, share, scratch, moments):  # type: ignore[no-untyped-def]
     """Add a single row's moments as `_add_moments` does, without vectors, which cost more than they save."""
+    parent_first, parent, moment_offset = net.parent_first, net.parent, net.moment_offset
     place, mean, own = scratch.place, scratch.mean, scratch.weighted
     for k in range(len(families)):
         f = families[k]
-        n_parents = net.parent_first[f + 1] - net.parent_first[f]
-        at = net.moment_offset[f] + configs[k] * ((n_parents + 2) * (n_parents + 3) // 2)
+        first, n_parents = parent_first[f], parent_first[f + 1] - parent_first[f]
+        at = moment_offset[f] + configs[k] * ((n_parents + 2) * (n_parents + 3) // 2)
         moments[at] += share
         at += 1
         for i in range(n_parents + 1):
-            node = _member(net, f, n_parents, i)
+            node = f if i == n_parents else parent[first + i]
             own[i] = values[node, row] if place[node] < 0 else mean[place[node], 0]
             moments[at] += share * own[i]
             at += 1
@@ -411,22 +435,20 @@ def _add_moments(net, families, configs, values, row, shares, scratch, moments):
 
 
 @compiled
-def _add_covariances(net, families, configs, total, scratch, moments):  # type: ignore[no-untyped-def]
+def _add_covariances(net, families, configs, parameters, total, scratch, moments):  # type: ignore[no-untyped-def]
     """Add the conditional covariances, once for all rows that share them, to the moments."""
-    place, covariance = scratch.place, scratch.covariance
+    parent_first, parent, offset, moment_offset = net.parent_first, net.parent, net.offset, net.moment_offset
+    covariance, place = scratch.covariance, scratch.place
+    number, at, slope = scratch.number, scratch.at, scratch.slope
     for k in range(len(families)):
         f = families[k]
-        n_parents = net.parent_first[f + 1] - net.parent_first[f]
-        first = net.moment_offset[f] + configs[k] * ((n_parents + 2) * (n_parents + 3) // 2)
-        for i in range(n_parents + 1):
-            p = place[_member(net, f, n_parents, i)]
-            if p < 0:
-                continue
-            at = first + (i + 1) * (i + 2) // 2 + 1  # behind the products of those before, and with the constant
+        first, last = parent_first[f], parent_first[f + 1]
+        found = _find_missing(parent, first, last, f, parameters, offset[f], place, number, at, slope)
+        begin = moment_offset[f] + configs[k] * ((last - first + 2) * (last - first + 3) // 2)
+        for i in range(found):
+            behind = begin + (at[i] + 1) * (at[i] + 2) // 2 + 1  # the products of those before, and with the constant
             for j in range(i + 1):
-                q = place[_member(net, f, n_parents, j)]
-                if q >= 0:
-                    moments[at + j] += total * covariance[p, q]
+                moments[behind + at[j]] += total * covariance[number[i], number[j]]
 
 
 @compiled
@@ -505,7 +527,7 @@ def sweep(net, kinds, low, high, parameters, values, shares, log_density, moment
                     total += _add_moments(net, families, configs, values, row, own_shares, scratch, moments)
             if len(moments) > 0 and n_missing > 0:
                 _invert(n_missing, scratch)
-                _add_covariances(net, families, configs, total, scratch, moments)
+                _add_covariances(net, families, configs, parameters, total, scratch, moments)
         _forget(nodes, scratch)
         kind += 1
 
@@ -593,6 +615,9 @@ def _under(d, precision, mean, scratch):  # type: ignore[no-untyped-def]
         scratch.residual,
         scratch.square,
         scratch.weighted,
+        scratch.number,
+        scratch.at,
+        scratch.slope,
     )
 
 
@@ -712,5 +737,5 @@ def sweep_directly(  # type: ignore[no-untyped-def]
             for d in range(n_configs):
                 own = _under(d, precision, mean, scratch)
                 _invert(n_missing, own)
-                _add_covariances(net, families, configs[d], totals[d], own, moments)
+                _add_covariances(net, families, configs[d], parameters, totals[d], own, moments)
         _forget(nodes, scratch)
