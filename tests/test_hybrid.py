@@ -129,7 +129,7 @@ class TestEStep:
         assert found.log_likelihood == pytest.approx(log_likelihood, rel=1e-9, abs=1e-9)
         np.testing.assert_allclose(found.counts, counts, rtol=1e-7, atol=1e-8)
 
-    @pytest.mark.parametrize("limit", ["MAX_MEANS", "MAX_CELLS"])
+    @pytest.mark.parametrize("limit", ["MAX_NUMBERS", "MAX_CELLS"])
     def test_too_many_to_sum_directly_are_eliminated(self, monkeypatch, limit):
         """Both ways give the same, for rows of a table some of which are summed directly in any case."""
         rng = np.random.default_rng(0)
@@ -220,6 +220,18 @@ class TestEStep:
         rows = HybridRows(np.full((3, 12), -1), np.zeros((3, 1)), np.ones(3), np.arange(3))
         with pytest.raises(MemoryBudgetError, match=r"16,777,216 configurations of \['d0', .* for each of 3 rows"):
             HybridEStep(memory_budget=2**28).prepare(network, rows)
+
+    def test_a_mixture_takes_no_memory_for_its_rows(self):
+        """No density is kept, so that only who wants the responsibilities needs room for them."""
+        network = make_network([[]], [3], [[]], [[0]])
+        rows = HybridRows(np.full((400, 1), -1), np.linspace(-1, 1, 400)[:, None], np.ones(400), np.arange(400))
+        parameters, engine = draw_parameters(network, np.random.default_rng(0)), HybridEStep(memory_budget=5000)
+        plan = engine.prepare(network, rows)
+        assert engine.expected_statistics(plan, parameters).counts[:3].sum() == pytest.approx(400)
+        with pytest.raises(
+            MemoryBudgetError, match="of 400 rows take 9,600 bytes, more than the memory budget of 5,000"
+        ):
+            engine.responsibilities(plan, parameters, keep_direct=True)
 
 
 class TestLayout:

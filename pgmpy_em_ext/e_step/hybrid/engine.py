@@ -14,7 +14,7 @@ from pgmpy_em_ext.e_step.exact import ExactEStep
 from pgmpy_em_ext.e_step.exact.engine import ExactPlan
 from pgmpy_em_ext.e_step.hybrid.direct import DirectGroup, DirectSums, prepare_direct, sum_directly
 from pgmpy_em_ext.e_step.hybrid.layout import Layout, add_evidence_nodes, lay_out_rows
-from pgmpy_em_ext.exceptions import ImpossibleEvidenceError
+from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError
 from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows
 from pgmpy_em_ext.reduction import take_evidence
 from pgmpy_em_ext.types import Blocks, BoolArray, ExpectedStatistics, FloatArray, IntArray
@@ -270,8 +270,16 @@ class HybridEStep(EStep):
         ------
         ImpossibleEvidenceError
             A row is impossible, or its density is zero in floating point.
+        MemoryBudgetError
+            The responsibilities that are wanted do not fit.
         """
         n_cells, layout = plan.network.n_cells, plan.layout
+        n_bytes = 8 * layout.n_entries
+        if keep_direct and n_bytes > self.memory_budget:
+            raise MemoryBudgetError(
+                f"the responsibilities of {len(plan.rows.weight):,} rows take {n_bytes:,} bytes, more than the memory "
+                f"budget of {self.memory_budget:,} bytes. Ask about fewer rows at once."
+            )
         tables, is_at_rest = parameters[:n_cells], active is not None and not active[plan.parts.own]
         log_density, moments = np.zeros(layout.n_kept_entries), np.zeros(int(plan.network.net.moment_offset[-1]))
         if not is_at_rest:

@@ -254,7 +254,7 @@ def _check_budget(network: HybridNetwork, groups: tuple[Group, ...], memory_budg
     raise MemoryBudgetError(
         f"exact inference needs more than its memory budget of {memory_budget:,} bytes: {sum(needed):,} bytes, with "
         f"the {worst.n_configs:,} configurations of {names} for each of {worst.n_tasks:,} rows. Observe some of these "
-        "variables, or remove edges from them to continuous ones."
+        "variables, remove edges from them to continuous ones, or take fewer rows."
     )
 
 

@@ -20,8 +20,8 @@ ELIMINATED, SINGLE, DIRECT = range(3)
 MAX_CELLS = 2**24
 """Positions of table entries that a direct group's list may hold; beyond, elimination shares more."""
 
-MAX_MEANS = 2**14
-"""Conditional means that may be kept of a row of a direct group: its missing variables, under all configurations."""
+MAX_NUMBERS = 2**14
+"""Numbers that may be kept of a row of a direct group: a density and the conditional means under each configuration."""
 
 
 class Patterns(NamedTuple):
@@ -224,7 +224,7 @@ def _is_small(network: Network, nodes: tuple[int, ...], codes: IntArray, pattern
     """Whether a set's configurations are few enough for all of them to be kept at once."""
     n_configs = math.prod(network.cardinalities[node] for node in nodes)
     n_missing = int((patterns.missing & ~patterns.dead).sum(axis=1).max())
-    if n_configs * n_missing > MAX_MEANS or n_configs * network.n_nodes > MAX_CELLS:
+    if n_configs * max(n_missing, 1) > MAX_NUMBERS or n_configs * network.n_nodes > MAX_CELLS:
         return False
     n_codes = len(sorted_rows(list(codes.T.astype(np.int64)))[0])
     return n_codes * n_configs * network.n_nodes <= MAX_CELLS
