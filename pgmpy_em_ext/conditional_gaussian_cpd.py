@@ -11,7 +11,7 @@ from pgmpy.factors.base import BaseFactor
 from pgmpy.factors.continuous import LinearGaussianCPD
 from pgmpy.factors.hybrid import FunctionalCPD
 
-from pgmpy_em_ext.encoding import match_states
+from pgmpy_em_ext.encoding import is_hashable, match_states
 from pgmpy_em_ext.functional import gaussian_cpd
 from pgmpy_em_ext.types import FloatArray
 
@@ -276,7 +276,7 @@ class ConditionalGaussianCPD(BaseFactor):
                 f"the CPD of {self.variable!r} needs a state of its discrete parent {parent!r}, one of {states}."
             )
         state = assignment[parent]
-        [position] = match_states([state], states) if _is_hashable(state) else [None]
+        [position] = match_states([state], states) if is_hashable(state) else [None]
         if position is None:
             raise ValueError(
                 f"the CPD of {self.variable!r} knows no state {state!r} of its discrete parent {parent!r}. "
@@ -298,21 +298,12 @@ class ConditionalGaussianCPD(BaseFactor):
         return table[..., [0, *slopes, -1]]
 
 
-def _is_hashable(value: Any) -> bool:
-    """Tell whether a value can be looked up; a tuple that holds a list can not."""
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
-
-
 def _read_names(variable: Hashable, names: Any, argument: str) -> list[Hashable]:
     """Check a list of parents; a lone text would fall apart into letters."""
     if names is None:
         return []
     names = list(names) if isinstance(names, (Sequence, np.ndarray, pd.Index)) and not isinstance(names, str) else None
-    if names is None or not all(map(_is_hashable, [variable, *names])):
+    if names is None or not all(map(is_hashable, [variable, *names])):
         raise TypeError(f"{argument} of the CPD of {variable!r} must be a list of variables, or None.")
     return names
 
@@ -341,7 +332,7 @@ def _plain_states(states: Any) -> list[Hashable]:
     if isinstance(states, str) or not isinstance(states, (Sequence, np.ndarray, pd.Index)):
         return []
     plain = [state.item() if isinstance(state, np.generic) else state for state in states]
-    if not all(map(_is_hashable, plain)) or len(set(plain)) < len(plain):
+    if not all(map(is_hashable, plain)) or len(set(plain)) < len(plain):
         return []
     return [] if any(not isinstance(state, tuple) and pd.isna(state) for state in plain) else plain
 

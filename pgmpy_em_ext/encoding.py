@@ -123,7 +123,7 @@ def _read_column(column: pd.Series) -> Column:
             values = values.to_numpy()  # an Index would widen them, digits and all
     except (TypeError, NotImplementedError):  # the second from pyarrow's nested types
         for row, value in column.items():
-            if not _is_hashable(value):
+            if not is_hashable(value):
                 raise ValueError(
                     f"column {column.name!r}, row {row} (counting from 0): {value!r} cannot be a state, since it is "
                     "not hashable. Replace it by a text, a number or a tuple."
@@ -137,7 +137,8 @@ def _read_column(column: pd.Series) -> Column:
     return Column(numbers[codes], [value for value, kept in zip(values, present, strict=True) if kept])
 
 
-def _is_hashable(value: Any) -> bool:
+def is_hashable(value: Any) -> bool:
+    """Tell whether a value can be looked up; a tuple that holds a list can not."""
     try:
         hash(value)
     except TypeError:

@@ -75,9 +75,7 @@ def prepare_direct(network: HybridNetwork, rows: HybridRows, group: Group, layou
     own = layout.row[group.tasks]
     first, pattern = sorted_rows(list(rows.codes[own].T.astype(np.int64)))
     codes = rows.codes[own[first]].astype(np.int64)
-    spoken_of = np.zeros(codes.shape, dtype=bool)
-    spoken_of[:, list(group.nodes)] = True
-    cells = _list_cells(network.discrete, group, codes, dead_codes(network.discrete, codes, spoken_of))
+    cells = _list_cells(network.discrete, group, codes, dead_codes(network.discrete, codes, group.nodes))
     return DirectGroup(group, own, rows.weight[own], pattern, cells)
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext.e_step.exact.compile import barren as barren_discrete
 from pgmpy_em_ext.gaussian import GaussianArrays
 from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows
 from pgmpy_em_ext.network import Network
@@ -63,21 +64,21 @@ def barren(net: GaussianArrays, missing: BoolArray) -> BoolArray:
     return dead
 
 
-def dead_codes(network: Network, codes: IntArray, spoken_of: BoolArray) -> BoolArray:
+def dead_codes(network: Network, codes: IntArray, nodes: tuple[int, ...]) -> BoolArray:
     """Mark each row's missing discrete variables that nothing observed depends on, which sum to one.
 
     Parameters
     ----------
     network : Network
         The discrete network.
-    codes, spoken_of : ndarrays of shape (n_rows, n_discrete)
-        States; and where continuous values speak of a variable.
+    codes : int ndarray of shape (n_rows, n_discrete)
+        States.
+    nodes : tuple of int
+        Missing variables of which the rows' continuous values speak.
     """
-    dead = (codes == MISSING) & ~spoken_of
-    for node in reversed(network.topological_order):
-        for child in network.children[node]:
-            dead[:, node] &= dead[:, child]
-    return dead
+    silent = codes == MISSING
+    silent[:, list(nodes)] = False
+    return barren_discrete(network, silent)
 
 
 def members(words: IntArray) -> tuple[int, ...]:
@@ -208,10 +209,8 @@ def mark_direct(network: HybridNetwork, rows: HybridRows, patterns: Patterns) ->
     is_direct = np.zeros(len(rows.weight), dtype=bool)
     for place, nodes in enumerate(sets):
         chosen = np.flatnonzero(number[patterns.of_row] == place)
-        spoken_of = np.zeros((1, network.n_discrete), dtype=bool)
-        spoken_of[0, list(nodes)] = True
         codes = rows.codes[chosen]
-        alive = (codes == MISSING) & ~dead_codes(network.discrete, codes, spoken_of)
+        alive = (codes == MISSING) & ~dead_codes(network.discrete, codes, nodes)
         chosen = chosen[alive.sum(axis=1) == len(nodes)]
         if len(chosen) > 0 and _is_small(network.discrete, nodes, rows.codes[chosen], patterns):
             is_direct[chosen] = True
