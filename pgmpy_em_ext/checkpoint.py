@@ -134,7 +134,7 @@ class Checkpoint:
         self._progress = {int(run): _unpack(content, int(run), self.method) for run in content["runs"]}
         race = _unpack_fields(content, "race.")
         if race:
-            self.race = Race(race["racing"], race["contested"], int(race["n_steps"]), bool(race["has_readmitted"]))
+            self.race = Race(**{name: array.item() if array.ndim == 0 else array for name, array in race.items()})
 
     def resume(self, run: int) -> Progress | None:
         """Give a run's saved progress, if there is any."""

@@ -23,8 +23,9 @@ from pgmpy_em_ext.hybrid_data import read_values
 from pgmpy_em_ext.hybrid_prepare import PreparedHybrid, make_hybrid_starts
 from pgmpy_em_ext.outcome import make_rule, run_all, store_runs, warn_of_the_end
 from pgmpy_em_ext.prepare import Prepared
-from pgmpy_em_ext.restarts import Best, Iteration, Restart, Start
+from pgmpy_em_ext.restarts import Best, Iteration, Restart
 from pgmpy_em_ext.settings import Settings
+from pgmpy_em_ext.starts import Starts
 from pgmpy_em_ext.structure import Structure
 from pgmpy_em_ext.types import CPDColumn, FloatArray, IntArray
 
@@ -63,18 +64,19 @@ class HybridEM:
         )
         checkpoint = self._open_checkpoint(prepared, settings, starts)
         best, restarts = run_all(self, problem, starts, rule, settings.accelerator, checkpoint)
-        self._store(structure, prepared, problem, starts, best, restarts)
+        begun = [starts[number].parameters for number in restarts if number < len(starts)]
+        self._store(structure, prepared, problem, begun, best, restarts)
         self._warn_of_floors(stacklevel + 1)
         warn_of_the_end(self, best, stacklevel + 1)
 
-    def _open_checkpoint(self, prepared: PreparedHybrid, settings: Settings, starts: list[Start]) -> Checkpoint | None:
+    def _open_checkpoint(self, prepared: PreparedHybrid, settings: Settings, starts: Starts) -> Checkpoint | None:
         if self.checkpoint is None:
             return None
         network, family = prepared.network, prepared.continuous
         discrete = "" if network.discrete is None else network.discrete.identity
         identity = f"{discrete} {network.names} {network.discrete_parents}"
         arrays = [*prepared.rows[:3], *network.net, family.floor, family.fixed]
-        arrays += [np.array([family.shape, family.scale, family.ridge]), *(start.parameters for start in starts)]
+        arrays += [np.array([family.shape, family.scale, family.ridge]), starts[0].parameters, np.array(starts.seeds)]
         if prepared.tables is not None:
             arrays += [prepared.tables.family.pseudo_counts, prepared.tables.family.fixed]
         key = fingerprint(identity, arrays, str(self.acceleration))
@@ -85,7 +87,7 @@ class HybridEM:
         structure: Structure,
         prepared: PreparedHybrid,
         problem: Problem,
-        starts: list[Start],
+        begun: list[FloatArray],
         best: Best,
         restarts: dict[int, Restart],
     ) -> None:
@@ -96,7 +98,7 @@ class HybridEM:
         if prepared.tables is not None:
             state, unidentified = make_uniform(problem, prepared.tables, best)
             self.unidentified_rows_ = unidentified + self.unidentified_rows_
-            self.boundary_columns_ = _boundary_of_tables(prepared.tables, state, starts)
+            self.boundary_columns_ = _boundary_of_tables(prepared.tables, state, begun)
         total = float(prepared.rows.weight.sum())
         store_runs(self, best, restarts, state.log_likelihood, prepared.family.n_free, total, shift)
         self.log_prior_ = state.log_prior
@@ -314,12 +316,12 @@ def _without_records(prepared: PreparedHybrid, state: EMState) -> list[CPDColumn
     ]
 
 
-def _boundary_of_tables(tables: Prepared, state: EMState, starts: list[Start]) -> list[CPDColumn]:
+def _boundary_of_tables(tables: Prepared, state: EMState, begun: list[FloatArray]) -> list[CPDColumn]:
     """Name the columns of tables with an entry that came to zero."""
     n_cells = tables.network.n_cells
     statistics = state.statistics._replace(counts=state.statistics.counts[:n_cells])
     own = state._replace(parameters=state.parameters[:n_cells], statistics=statistics)
-    return find_boundary(tables.network, own, [start.parameters[:n_cells] for start in starts], ~tables.family.fixed)
+    return find_boundary(tables.network, own, [parameters[:n_cells] for parameters in begun], ~tables.family.fixed)
 
 
 def _name_column(column: CPDColumn) -> str:

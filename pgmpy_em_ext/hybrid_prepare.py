@@ -7,6 +7,7 @@ import numpy as np
 from pgmpy.factors.discrete import TabularCPD
 
 from pgmpy_em_ext.checks import check_number
+from pgmpy_em_ext.clusters import DRAWS, cluster, find_causes
 from pgmpy_em_ext.cpd_family.categorical import read_cpd
 from pgmpy_em_ext.cpd_family.joint import JointFamily
 from pgmpy_em_ext.cpd_family.linear_gaussian import LinearGaussian
@@ -15,23 +16,30 @@ from pgmpy_em_ext.encoding import check_columns, check_weight
 from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows
 from pgmpy_em_ext.hybrid_cpds import LOWEST_VARIANCE, check_precision, read_block
 from pgmpy_em_ext.hybrid_data import find_latents, merge_rows, order_network, read_values, standardize
-from pgmpy_em_ext.hybrid_start import available_case_start, cluster, clustered_nodes, draw_latent_coefficients
+from pgmpy_em_ext.hybrid_start import available_case_start, draw_latent_coefficients
 from pgmpy_em_ext.initializer import AvailableCaseStart, CompleteCaseStart, Initializer, NearUniformStart
 from pgmpy_em_ext.prepare import (
-    DEFAULT_RESTARTS_WITH_LATENTS,
+    NEAR_UNIFORM_TURN,
     Prepared,
+    cells_around,
     make_starts,
     note_small_weights,
     prepare_tables,
 )
 from pgmpy_em_ext.reduction import reduce_rows, to_evidence
-from pgmpy_em_ext.restarts import Start, run_seeds
 from pgmpy_em_ext.settings import Kinds, Settings, by_variable, check_run, read_fixed, read_prior
+from pgmpy_em_ext.starts import Start, Starts, lay_out_starts
 from pgmpy_em_ext.structure import Structure
-from pgmpy_em_ext.types import EncodedData, FloatArray
+from pgmpy_em_ext.types import BoolArray, EncodedData, FloatArray
 
-STRATEGIES = ("kmeans++", "random", "complete_case")
-"""Starts that have a name. The first is that of latent variables by default."""
+STRATEGIES = (*DRAWS, "complete_case")
+"""Starts that have a name."""
+
+CLOUD_TURNS = ("kmeans++", "random_from_data", "random")
+"""How runs start in turn where rows are clustered by their values: far apart, close together, and nearly alike."""
+
+LINE_TURNS = ("lines", *CLOUD_TURNS)
+"""The same where they are clustered by regressions."""
 
 
 class Continuous(NamedTuple):
@@ -317,20 +325,22 @@ def _lift(block: FloatArray, family: LinearGaussian, node: int) -> FloatArray:
     return block
 
 
-def make_hybrid_starts(prepared: PreparedHybrid, seed: int | None, n_init: int | None) -> list[Start]:
-    """Make the starting parameters of all runs.
+def make_hybrid_starts(prepared: PreparedHybrid, seed: int | None, n_init: int | None) -> Starts:
+    """Lay out the starting parameters of all runs.
 
-    Latent discrete causes of continuous variables start from clusters of rows, by k-means++, other in each run;
-    everything else starts as its kind does by default. The first run starts from the CPDs that are given.
+    Latent discrete causes of continuous variables start from clusters of rows, other ones in each run, and by default
+    drawn in several ways that take turns; everything else starts as its kind does by default. The first run starts
+    from the CPDs that are given.
     """
     tables = prepared.tables
     if tables is not None and prepared.network.net.n_nodes == 0:
         return make_starts(tables, seed, n_init)
-    default = DEFAULT_RESTARTS_WITH_LATENTS if prepared.has_hidden else 1
-    starts = []
-    for number, run_seed in enumerate(run_seeds(seed, n_init or default)):
+    turns = _find_turns(prepared)
+
+    def make(number: int, run_seed: int) -> Start:
         rng = np.random.default_rng(run_seed)
-        rows = _start_rows(prepared, rng)
+        strategy = turns[number % len(turns)]
+        rows = _start_rows(prepared, rng, strategy)
         parameters = available_case_start(prepared.network, prepared.continuous, rows)
         draw_latent_coefficients(prepared.network, prepared.continuous, parameters, rng)
         is_given = number == 0 and bool(prepared.given or (tables is not None and tables.settings.init_cpds))
@@ -339,33 +349,51 @@ def make_hybrid_starts(prepared: PreparedHybrid, seed: int | None, n_init: int |
                 prepared.network.net.block(parameters, node)[...] = block
         if tables is not None:
             parameters = np.concatenate([_start_tables(tables, rows, run_seed, number), parameters])
-        starts.append(Start(run_seed, "init_cpds" if is_given else _name_start(prepared), parameters))
-    return starts
+        return Start(run_seed, "init_cpds" if is_given else strategy, parameters)
+
+    return lay_out_starts(make, seed, n_init, _find_hidden(prepared))
 
 
-def _name_start(prepared: PreparedHybrid) -> str:
+def _find_hidden(prepared: PreparedHybrid) -> list[BoolArray]:
+    """Mark for each hidden variable, of either kind, the parameters of its own and its children's families."""
+    network, tables, net = prepared.network, prepared.tables, prepared.network.net
+    of_node = np.repeat(np.arange(net.n_nodes), np.diff(net.offset))
+    found = []
+    for node in sorted({*tables.unlinked, *tables.network.latents} if tables is not None else ()):
+        assert tables is not None  # it has the node
+        children = [child for child, parents in enumerate(network.discrete_parents) if node in parents]
+        found.append(np.concatenate([cells_around(tables.network, node), np.isin(of_node, children)]))
+    for node in network.latents:
+        own = [node, *(child for child in range(net.n_nodes) if node in net.parents(child))]
+        found.append(np.concatenate([np.zeros(network.n_cells, dtype=bool), np.isin(of_node, own)]))
+    return found
+
+
+def _find_turns(prepared: PreparedHybrid) -> tuple[str, ...]:
+    """Name the ways in which runs start, which take turns."""
     if prepared.strategy is not None:
-        return prepared.strategy
-    if clustered_nodes(prepared.network):
-        return STRATEGIES[0]
-    return "random" if prepared.has_hidden else "available_case"
+        return (prepared.strategy,)
+    causes = find_causes(prepared.network)
+    if causes:
+        return LINE_TURNS if any(cause.has_covariates for cause in causes) else CLOUD_TURNS
+    return ("random" if prepared.has_hidden else "available_case",)
 
 
-def _start_rows(prepared: PreparedHybrid, rng: np.random.Generator) -> HybridRows:
+def _start_rows(prepared: PreparedHybrid, rng: np.random.Generator, strategy: str) -> HybridRows:
     """Give the rows from which a start is estimated, with latent causes of continuous variables filled in."""
     network, rows = prepared.network, prepared.rows
-    if prepared.strategy == "complete_case":
+    if strategy == "complete_case":
         observable = list(network.discrete.observable) if network.discrete else []
         own = [node for node in range(network.net.n_nodes) if node not in network.latents]
         whole = ~np.isnan(rows.values[:, own]).any(axis=1) & (rows.codes[:, observable] >= 0).all(axis=1)
         rows = rows.take(np.flatnonzero(whole)) if whole.any() else rows
-    return rows._replace(codes=cluster(network, rows, rng, at_random=prepared.strategy == "random"))
+    return rows._replace(codes=cluster(network, rows, rng, strategy if strategy in DRAWS else "kmeans++"))
 
 
 def _start_tables(tables: Prepared, rows: HybridRows, seed: int, number: int) -> FloatArray:
     """Start the discrete families from rows in which some latent variables are filled in."""
     settings = tables.settings
-    is_near_uniform = settings.mixes_starts and number % 2 == 1
+    is_near_uniform = settings.mixes_starts and number % NEAR_UNIFORM_TURN == NEAR_UNIFORM_TURN - 1
     strategy = NearUniformStart() if is_near_uniform else AvailableCaseStart()
     evidence = to_evidence(reduce_rows(EncodedData(rows.codes, rows.weight, rows.row)))
     settings = settings._replace(strategy=strategy, mixes_starts=False)

@@ -1,7 +1,6 @@
 """Where EM starts in networks with continuous variables."""
 
 import numpy as np
-from sklearn.cluster import kmeans_plusplus
 
 from pgmpy_em_ext.cpd_family.linear_gaussian import LinearGaussian
 from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows
@@ -11,16 +10,14 @@ from pgmpy_em_ext.types import MISSING, FloatArray, IntArray
 NOISE = 0.5
 """Variance of standardised children of latent variables at the start."""
 
-MAX_SEEDED = 10_000
-"""Rows among which centres are sought, at even spacing."""
-
 
 def available_case_start(network: HybridNetwork, family: LinearGaussian, rows: HybridRows) -> FloatArray:
     """Regress each variable on its parents in the rows that observe all of them.
 
-    Configurations of the discrete parents with fewer records than twice the coefficients start as all of them
-    together; where these are too few too, the variable starts independent of its parents: standardised, it has mean 0
-    and variance 1.
+    A configuration of the discrete parents with fewer rows than twice the coefficients keeps means of its own and
+    shares the covariance of all configurations, so that no two of them start alike. One without any row starts as all
+    rows together; where these are too few too, the variable starts independent of its parents: standardised, it has
+    mean 0 and variance 1.
 
     Returns
     -------
@@ -35,18 +32,49 @@ def available_case_start(network: HybridNetwork, family: LinearGaussian, rows: H
         members = [*net.parents(node), node]
         least = 2 * (len(members) + 1)
         complete = ~np.isnan(rows.values[:, members]).any(axis=1)
+        if complete.sum() < least:
+            continue
         n_configs = int(net.n_configs[node])
         config = _configurations(network, node, rows.codes[complete])
-        products = _products(rows.values[complete][:, members])
-        weight = rows.weight[complete]
-        of_config = np.stack(
+        products, weight = _products(rows.values[complete][:, members]), rows.weight[complete]
+        all_rows = products @ weight
+        of_config: FloatArray = np.stack(
             [np.bincount(config + 1, column * weight, minlength=n_configs + 1)[1:] for column in products], axis=1
         )
-        if complete.sum() >= least:
-            _moments(net.moment_offset, together, node)[...] = np.tile(products @ weight, n_configs)
         n_rows = np.bincount(config + 1, minlength=n_configs + 1)[1:]
-        _moments(net.moment_offset, apart, node)[...] = np.where((n_rows >= least)[:, None], of_config, 0.0).ravel()
+        too_few = (n_rows > 0) & (n_rows < least)
+        of_config[too_few] = _share_covariance(of_config, all_rows)[too_few]
+        _moments(net.moment_offset, together, node)[...] = np.tile(all_rows, n_configs)
+        _moments(net.moment_offset, apart, node)[...] = of_config.ravel()
     return family.maximize(apart, family.maximize(together, start))
+
+
+def _share_covariance(moments: FloatArray, all_rows: FloatArray) -> FloatArray:
+    """Give each configuration's moments the covariance of all, each about its own means.
+
+    One record of the rows' whole covariance is added, so that configurations of equal rows do not start collapsed.
+
+    Parameters
+    ----------
+    moments : float ndarray of shape (n_configs, n_products)
+        Sums of products of (1, values) in each configuration, the lower triangle.
+    all_rows : float ndarray of shape (n_products,)
+        Those of all rows.
+    """
+    size = int(np.sqrt(2 * moments.shape[1]))
+    one, other = np.tril_indices(size)
+    first = np.flatnonzero(other == 0)  # the sums of 1 and of the values
+
+    def about_means(sums: FloatArray) -> FloatArray:
+        weight = np.where(sums[..., :1] > 0, sums[..., :1], 1.0)
+        means = sums[..., first] / weight
+        return sums - weight * means[..., one] * means[..., other]
+
+    covariance = about_means(moments).sum(axis=0) + about_means(all_rows) / all_rows[0]
+    covariance /= moments[:, 0].sum() + 1
+    weight = moments[:, :1]
+    means = moments[:, first] / np.where(weight > 0, weight, 1.0)
+    return weight * (means[:, one] * means[:, other] + covariance)
 
 
 def _moments(offset: IntArray, moments: FloatArray, node: int) -> FloatArray:
@@ -87,58 +115,3 @@ def draw_latent_coefficients(
         block[:, 0], block[:, -1] = 0.0, NOISE
         if node in latents and len(block) > 1:  # equal components would be a saddle point too
             block[:, 0] = rng.normal(size=len(block))
-
-
-def clustered_nodes(network: HybridNetwork) -> list[int]:
-    """List the latent discrete variables that have an observed continuous child, by which rows can be clustered."""
-    return [
-        node
-        for node in sorted(network.discrete.latents if network.discrete else ())
-        if any(
-            node in parents and child not in network.latents for child, parents in enumerate(network.discrete_parents)
-        )
-    ]
-
-
-def cluster(network: HybridNetwork, rows: HybridRows, rng: np.random.Generator, *, at_random: bool) -> IntArray:
-    """Give the latent causes of continuous variables a state in each row: that of the nearest of some centres.
-
-    The centres are rows, chosen far apart by k-means++. A row's missing values are taken as their column's mean.
-
-    Parameters
-    ----------
-    network, rows
-        Standardised data.
-    rng : numpy.random.Generator
-        Source of randomness.
-    at_random : bool
-        Whether states are drawn, whatever the values.
-
-    Returns
-    -------
-    int ndarray of shape (n_rows, n_discrete)
-        The rows' codes, with these variables filled in.
-
-    References
-    ----------
-    Arthur & Vassilvitskii (2007), k-means++: the advantages of careful seeding, SODA.
-    """
-    codes = rows.codes.copy()
-    for node in clustered_nodes(network):
-        assert network.discrete is not None  # it has the node
-        card = network.discrete.cardinalities[node]
-        children = [child for child, parents in enumerate(network.discrete_parents) if node in parents]
-        points = np.nan_to_num(rows.values[:, children])
-        if at_random or len(points) < card:
-            codes[:, node] = rng.integers(card, size=len(codes))
-            continue
-        chosen = np.unique(np.linspace(0, len(points) - 1, min(MAX_SEEDED, len(points))).astype(np.int64))
-        if len(np.unique(points[chosen], axis=0)) < card:
-            codes[:, node] = rng.integers(card, size=len(codes))
-            continue
-        centers, _ = kmeans_plusplus(
-            points[chosen], card, sample_weight=rows.weight[chosen], random_state=int(rng.integers(2**31))
-        )
-        distance = ((points[:, None, :] - centers) ** 2).sum(axis=2)
-        codes[:, node] = distance.argmin(axis=1)
-    return codes

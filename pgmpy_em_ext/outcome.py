@@ -13,8 +13,8 @@ from pgmpy_em_ext.em import Problem
 from pgmpy_em_ext.exceptions import NotReplicatedWarning
 from pgmpy_em_ext.monitor import MIN_STEPS_WITH_LATENTS, StoppingRule
 from pgmpy_em_ext.progress import ProgressBar
-from pgmpy_em_ext.race import SURVIVORS
-from pgmpy_em_ext.restarts import Best, Restart, Start, best_of
+from pgmpy_em_ext.restarts import Best, Restart, best_of
+from pgmpy_em_ext.starts import Starts
 from pgmpy_em_ext.stochastic import Method
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def make_rule(
 def run_all(
     estimator: Any,
     problem: Problem,
-    starts: list[Start],
+    starts: Starts,
     rule: StoppingRule,
     method: Method,
     checkpoint: Checkpoint | None,
@@ -96,7 +96,9 @@ def store_runs(
     estimator.history_ = [objective + shift for objective in best.history]
     estimator.n_iter_ = len(best.history) - 1
     estimator.restarts_ = [
-        record._replace(objective=record.objective + shift, log_likelihood=record.log_likelihood + shift)
+        record._replace(
+            objective=record.objective + shift, log_likelihood=record.log_likelihood + shift, end=record.end + shift
+        )
         for record in restarts.values()
     ]
     estimator.n_e_steps_ = sum(record.n_e_steps for record in estimator.restarts_)
@@ -105,6 +107,7 @@ def store_runs(
     estimator.status_ = restarts[best.number].status
     estimator.converged_ = estimator.status_ == "converged"
     estimator.replicated_ = best.replicated
+    estimator.n_starts_ = best.n_starts
     estimator.n_parameters_ = n_parameters
     estimator.aic_ = 2 * n_parameters - 2 * estimator.log_likelihood_
     estimator.bic_ = float(np.log(total_weight)) * n_parameters - 2 * estimator.log_likelihood_
@@ -150,18 +153,23 @@ def warn_of_the_end(estimator: Any, best: Best, stacklevel: int) -> None:
         )
 
 
+RARE = 0.25
+"""Share of the starts below which a maximum counts as seldom found, and above which maxima that were found once are
+many."""
+
+
 def _warn_of_replication(estimator: Any, best: Best, stacklevel: int) -> None:
-    """Warn where one run alone has found the best maximum; log how many were unfinished."""
+    """Warn where a higher maximum may well have been missed; log how many runs were unfinished."""
     restarts = estimator.restarts_
-    n_carried = sum(record.status != "dropped" for record in restarts)
-    if estimator.converged_ and best.contested and best.replicated < SURVIVORS:
-        warnings.warn(
-            f"not replicated: of {n_carried} runs that were carried to the end only one reached the best "
-            f"objective, {estimator.history_[-1]:.2f}, so that a higher maximum may have been missed. Raise n_init, "
-            "or give a prior or CPDs to start from.",
-            NotReplicatedWarning,
-            stacklevel=stacklevel,
-        )
+    if estimator.converged_ and best.contested:
+        doubt = _find_doubt(best, estimator.history_[-1])
+        if doubt is not None:
+            warnings.warn(
+                f"not replicated: {doubt}, so that a higher maximum may have been missed. Raise n_init, or give a "
+                "prior or CPDs to start from.",
+                NotReplicatedWarning,
+                stacklevel=stacklevel,
+            )
     n_unfinished = sum(record.status == "max_iter" for record in restarts)
     if n_unfinished and estimator.converged_:
         logger.warning(
@@ -170,3 +178,25 @@ def _warn_of_replication(estimator: Any, best: Best, stacklevel: int) -> None:
             len(restarts),
             estimator.max_iter,
         )
+
+
+def _find_doubt(best: Best, objective: float) -> str | None:
+    """Say why the best maximum may not be the highest; None where nothing speaks for that.
+
+    By the share of maxima that were found once, as of species that were seen once: it estimates how often one more
+    start would lead to a maximum that is still unknown (Good 1953, Biometrika 40).
+    """
+    if best.replicated == 0:
+        return (
+            f"none of {best.n_starts} starts led to the best objective, {objective:.2f}, only runs from around the "
+            "best that these had found"
+        )
+    if best.replicated == 1:
+        return f"only one of {best.n_starts} starts led to the best objective, {objective:.2f}"
+    many = RARE * best.n_starts
+    if best.replicated < many <= best.n_alone:
+        return (
+            f"{best.replicated} of {best.n_starts} starts led to the best objective, {objective:.2f}, and "
+            f"{best.n_alone} to maxima that no other start led to"
+        )
+    return None

@@ -14,16 +14,17 @@ from pgmpy_em_ext.initializer import GivenStart, NearUniformStart, RandomStart, 
 from pgmpy_em_ext.network import Network, build_network
 from pgmpy_em_ext.prior import Prior
 from pgmpy_em_ext.reduction import Reduction, observed_whole, reduce_rows, to_evidence
-from pgmpy_em_ext.restarts import Start, run_seeds
 from pgmpy_em_ext.saddle import unlinked_nodes
 from pgmpy_em_ext.settings import Settings, check_settings
+from pgmpy_em_ext.starts import Start, Starts, lay_out_starts
 from pgmpy_em_ext.states import MODEL, States, resolve_states
 from pgmpy_em_ext.structure import Structure, declared_states, read_structure
-from pgmpy_em_ext.types import EncodedData, Evidence, FloatArray
+from pgmpy_em_ext.types import BoolArray, EncodedData, Evidence, FloatArray
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_RESTARTS_WITH_LATENTS = 16
+NEAR_UNIFORM_TURN = 4
+"""Every so many-th start of the default is near the uniform."""
 
 
 class Prepared(NamedTuple):
@@ -184,11 +185,11 @@ def note_small_weights(weight: FloatArray) -> None:
         )
 
 
-def make_starts(prepared: Prepared, seed: int | None, n_init: int | None) -> list[Start]:
-    """Make the starting parameters of all runs.
+def make_starts(prepared: Prepared, seed: int | None, n_init: int | None) -> Starts:
+    """Lay out the starting parameters of all runs.
 
     The first run starts as the strategy says. Further ones do where it is random, else
-    they start from a random draw; with the default strategy every other one starts near the
+    they start from a random draw; with the default strategy every fourth one starts near the
     uniform. Fixed CPDs are the same in all.
     """
     network, settings = prepared.network, prepared.settings
@@ -204,17 +205,23 @@ def make_starts(prepared: Prepared, seed: int | None, n_init: int | None) -> lis
         seed=0,
     )
     is_random = strategy.is_random(context)
-    default = DEFAULT_RESTARTS_WITH_LATENTS if prepared.has_hidden and is_random else 1
-    starts = []
-    for number, run_seed in enumerate(run_seeds(seed, n_init or default)):
+
+    def make(number: int, run_seed: int) -> Start:
         chosen = strategy if number == 0 or is_random else RandomStart()
-        if settings.mixes_starts and is_random and number % 2:
+        if settings.mixes_starts and is_random and number % NEAR_UNIFORM_TURN == NEAR_UNIFORM_TURN - 1:
             chosen = NearUniformStart()
         parameters = check_parameters(network, chosen.start(context._replace(seed=run_seed)), type(chosen).__name__)
         for node, block in prepared.fixed_blocks.items():
             network.block(parameters, node)[...] = block
-        starts.append(Start(run_seed, chosen.get_class_tag("name") or "init_cpds", parameters))
-    return starts
+        return Start(run_seed, chosen.get_class_tag("name") or "init_cpds", parameters)
+
+    hidden = sorted({*prepared.unlinked, *network.latents}) if is_random else []
+    return lay_out_starts(make, seed, n_init, [cells_around(network, node) for node in hidden])
+
+
+def cells_around(network: Network, node: int) -> BoolArray:
+    """Mark the entries of a variable's own CPD and of its children's: shape (n_cells,)."""
+    return np.isin(network.family_of_cell, [node, *network.children[node]])
 
 
 def _given_start(network: Network, cpds: dict[Hashable, TabularCPD]) -> GivenStart:

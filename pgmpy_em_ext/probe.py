@@ -31,6 +31,12 @@ RECORD = 4.0
 LEAST_GAIN = 0.01
 """What part of ``tol`` a step away from a saddle point must gain: the way down from its ridge begins flat."""
 
+FLAT = 1e-3
+"""Curvature, relative to the complete-data information, that is too small to tell what lies some way off."""
+
+N_CLIMBS = 10
+"""EM steps from a point along flat directions."""
+
 NOISE = 0.1
 """Share of a random vector in the first one: at a saddle point the gradient itself says nothing."""
 
@@ -85,7 +91,8 @@ def look_beyond(problem: Problem, blocks: Blocks, state: EMState, active: BoolAr
 
     Notes
     -----
-    Cost: `N_VECTORS` E-steps, and len(`TURNS`) more where there is something to try.
+    Cost: `N_VECTORS` E-steps, len(`TURNS`) more where there is something to try, and `N_CLIMBS` + 1 more where the
+    objective is flat in some direction.
 
     References
     ----------
@@ -96,9 +103,23 @@ def look_beyond(problem: Problem, blocks: Blocks, state: EMState, active: BoolAr
     too_low = view.gap > tol / max(blocks.n_blocks, 1)
     promising = active & (view.upwards | too_low)
     promising[-1] = False
+    best, before = _try_lengths(prober, view, promising), objectives(blocks, state)
+    left = promising & (objectives(blocks, best) - before > LEAST_GAIN * tol)
+    flat = view.flat & active & ~left
+    if flat.any():
+        climbed = _climb_from_flat(prober, view, flat)
+        risen = flat & (objectives(blocks, climbed) - before > LEAST_GAIN * tol)
+        best, left = choose(problem, blocks, risen, climbed, best), left | risen
+    unfinished = left | (promising & too_low)
+    return Outlook(choose(problem, blocks, left, best, state), left, unfinished, view.gap, prober.n_e_steps)
+
+
+def _try_lengths(prober: "_Prober", view: "_View", promising: BoolArray) -> EMState:
+    """Go different lengths upwards, or along Newton steps, and keep the best of each block."""
+    problem, blocks = prober.problem, prober.blocks
+    best = prober.state
     if not promising.any():
-        return Outlook(state, promising, promising, view.gap, prober.n_e_steps)
-    best, before = state, objectives(blocks, state)
+        return best
     turns = view.upwards[blocks.of_cell]
     for turn, length in zip(TURNS, LENGTHS, strict=True):
         displacement = np.where(turns, turn * view.direction, length * view.newton_step)
@@ -106,10 +127,24 @@ def look_beyond(problem: Problem, blocks: Blocks, state: EMState, active: BoolAr
         if trial is not None:
             better = objectives(blocks, trial) > objectives(blocks, best)
             best = choose(problem, blocks, better, trial, best)
-    left = promising & (objectives(blocks, best) - before > LEAST_GAIN * tol)
-    return Outlook(
-        choose(problem, blocks, left, best, state), left, promising & (left | too_low), view.gap, prober.n_e_steps
-    )
+    return best
+
+
+def _climb_from_flat(prober: "_Prober", view: "_View", flat: BoolArray) -> EMState:
+    """Go some way along directions in which the objective hardly curves, and make EM steps from there.
+
+    Equal components of a mixture are such a point: to split them gains nothing to second order, and only from some
+    distance on does EM drive them apart. So is a point on a ridge of parameters that the data does not determine,
+    where nothing comes of it.
+    """
+    displacement = np.where(flat[prober.blocks.of_cell], TURNS[0] * view.along_flat, 0.0)
+    state = prober.evaluate(displacement)
+    for _ in range(N_CLIMBS):
+        following = None if state is None else prober.climb(state)
+        if following is None:
+            break
+        state = following
+    return prober.state if state is None else state
 
 
 class _View(NamedTuple):
@@ -119,6 +154,8 @@ class _View(NamedTuple):
     upwards: BoolArray
     newton_step: FloatArray
     gap: FloatArray
+    flat: BoolArray
+    along_flat: FloatArray
 
 
 class _Prober:
@@ -141,6 +178,15 @@ class _Prober:
         except ImpossibleEvidenceError:
             return None
 
+    def climb(self, state: EMState) -> EMState | None:
+        """Make an EM step in the blocks that are looked at; None where it makes some row impossible."""
+        self.n_e_steps += 1
+        target = self.problem.family.maximize(state.statistics.counts, state.parameters)
+        try:
+            return evaluate(self.problem, state, target, self.active)
+        except ImpossibleEvidenceError:
+            return None
+
     def view(self) -> _View:
         """Find in each block the direction that curves most upwards, the Newton step, and its gain."""
         gradient = self._tangent(self._whitening.whiten(self.chart.gradient))
@@ -152,13 +198,19 @@ class _Prober:
         gap = np.where(concave, along**2 / (2 * downwards), 0.0).sum(axis=1)
         step = np.where(concave, along / downwards, 0.0)
         weight = np.einsum("bvk,bk->vb", share, step)
-        direction, newton_step = np.zeros_like(gradient), np.zeros_like(gradient)
+        is_flat = np.abs(curvature) <= FLAT
+        mixed = np.einsum("bvk,bk->vb", share, is_flat * np.random.default_rng(1).normal(size=N_VECTORS))
+        direction, newton_step, along_flat = (np.zeros_like(gradient) for _ in range(3))
         for number, vector in enumerate(vectors):
             direction += share[:, number, -1][self.blocks.of_cell] * vector
             newton_step += weight[number][self.blocks.of_cell] * vector
+            along_flat += mixed[number][self.blocks.of_cell] * vector
         upwards = curvature[:, -1] > CURVED
         unwhiten = self._whitening.unwhiten
-        return _View(self._turn(unwhiten(direction)), upwards, unwhiten(newton_step), gap)
+        flat = self._sums(along_flat**2) > 0
+        flat[-1] = False
+        turned, turned_flat = (self._turn(unwhiten(vector)) for vector in (direction, along_flat))
+        return _View(turned, upwards, unwhiten(newton_step), gap, flat, turned_flat)
 
     def _turn(self, displacement: FloatArray) -> FloatArray:
         """Scale a displacement so that each block's longest coordinate is one."""

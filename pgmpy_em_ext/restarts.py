@@ -1,7 +1,7 @@
 """Best of N: runs from independent starts, in parallel, of which the unpromising are dropped on the way."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,21 +10,47 @@ from joblib import Parallel, delayed
 from pgmpy_em_ext.checkpoint import Checkpoint
 from pgmpy_em_ext.em import EMState, Problem, choose, find_blocks, objectives
 from pgmpy_em_ext.monitor import StoppingRule
-from pgmpy_em_ext.race import Race, halve, readmit, start_race
+from pgmpy_em_ext.perturbation import NAME, perturb
+from pgmpy_em_ext.race import (
+    HALVING,
+    NOISY_HALVING,
+    PATIENT,
+    Pace,
+    Race,
+    Signatures,
+    Standing,
+    compare,
+    count_replications,
+    enter_perturbed,
+    enter_reserve,
+    readmit,
+    start_race,
+)
 from pgmpy_em_ext.run import Observer, Progress, RunResult, run
+from pgmpy_em_ext.starts import Start, Starts
 from pgmpy_em_ext.stochastic import Method, StochasticEM, run_stochastic
 from pgmpy_em_ext.types import Blocks, BoolArray, FloatArray
 
 ALIKE = 0.1
 """Nats within which two objectives count as the same maximum."""
 
+CHEAP = 2.5e5
+"""Operations of an E-step, some millisecond, up to which every start is worth being carried to its end."""
 
-class Start(NamedTuple):
-    """One run's seed, the name of its strategy, and the starting parameters."""
+N_MORE = 8
+"""Starts of the reserve that enter together."""
 
-    seed: int
-    strategy: str
-    parameters: FloatArray
+ENOUGH = 2
+"""Starts that must be heading for the best maximum before no more enter."""
+
+N_NEARBY = 4
+"""Runs that start together from near the best maximum."""
+
+PATIENCE = 3
+"""Such groups that must find nothing higher before no more follow."""
+
+N_COMPARED = 4
+"""Starts that are looked at to tell in which blocks they differ."""
 
 
 class Iteration(NamedTuple):
@@ -63,17 +89,21 @@ class Restart(NamedTuple):
     start : str
         The strategy that made the start; "init_cpds" where CPDs were given.
     objective, log_likelihood : float
-        At the run's end, in nats; after a fall, of the best state seen.
+        Where the run ended or was left, in nats; after a fall, of the best state seen.
     n_iter : int
         Steps made.
     n_e_steps : int
         E-steps made: the start, the steps, and those of the looks beyond a run's end.
-    status : {"converged", "dropped", "max_iter", "max_time", "callback"}
-        Why it ended; "dropped" where other runs promised more, in every block.
+    status : {"converged", "joined", "dropped", "max_iter", "max_time", "callback"}
+        Why it ended: "joined" where, in every block, it was left to a run that is heading for the same maximum;
+        "dropped" where others promised more.
     fell_at : int or None
         The first step at which the objective fell under an exact engine, which is a fault.
     log_likelihood_error : float
         Monte Carlo standard error of the log-likelihood, in nats; 0 under an exact engine.
+    end : float
+        Objective of the maximum that the start leads to, in nats: where the run ended, or the run that it joined;
+        of one that was dropped, where its last steps were heading.
     """
 
     seed: int
@@ -85,6 +115,7 @@ class Restart(NamedTuple):
     status: str
     fell_at: int | None = None
     log_likelihood_error: float = 0.0
+    end: float = -np.inf
 
 
 class Best(NamedTuple):
@@ -104,8 +135,12 @@ class Best(NamedTuple):
     rate : float
         EM's rate of convergence there, 0 to 1; see `Progress.rate`.
     replicated : int
-        In how many runs to the end the maximum was found, within `ALIKE` nats: the number of
-        that block which has fewest.
+        How many starts lead to the maximum, within `ALIKE` nats, in the block where these are fewest.
+    n_starts : int
+        Independent starts that were begun.
+    n_alone : int
+        How many of these lead to a maximum that no other start leads to; 0 where runs were dropped before that could be
+        told.
     contested : bool
         Whether several runs started from different points in some block.
     n_skipped : int
@@ -120,6 +155,8 @@ class Best(NamedTuple):
     gap: float
     rate: float
     replicated: int
+    n_starts: int
+    n_alone: int
     contested: bool
     n_skipped: int
     errors: FloatArray | None = None
@@ -138,13 +175,6 @@ def run_one(
     if isinstance(method, StochasticEM):
         return run_stochastic(problem, progress, rule, observer, method, state)
     return run(problem, progress, rule, observer, method, state=state, racing=racing)
-
-
-def run_seeds(seed: int | None, n_init: int) -> list[int]:
-    """Give every run a seed; the first run's is the fit's own, or fresh entropy where there is none."""
-    root = np.random.SeedSequence(seed)
-    drawn = [int(child.generate_state(1, np.uint64)[0] >> np.uint64(1)) for child in root.spawn(n_init)]
-    return drawn if seed is None else [seed, *drawn[1:]]
 
 
 class _Watcher:
@@ -174,7 +204,7 @@ class _Watcher:
 
 def best_of(
     problem: Problem,
-    starts: list[Start],
+    starts: Starts,
     rule: StoppingRule,
     method: Method,
     n_jobs: int = 1,
@@ -182,20 +212,20 @@ def best_of(
     on_finish: Callable[[RunResult], None] | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[Best, dict[int, Restart]]:
-    """Run EM from every start, drop what promises little, and put the best together.
+    """Run EM from every start, leave copies and what promises little, and put the best together.
 
-    Successive halving: all runs make a few steps; the better half goes on for as many more
-    as it has made, and so forth until two are left, which go on to the end. Blocks
-    of families that the data does not join are problems of their own: each has its own
-    race, and blocks on which all starts agree are run once. The runs share the prepared
-    data and nothing else, so that the answer does not depend on ``n_jobs``; of equal
-    objectives the earliest run wins. They run in threads.
+    Runs are compared after 16, 32, 64, ... steps. One that is about to end at the maximum of another joins it. Where
+    E-steps are cheap all others go on to their ends, and while the best maximum was found from one start only, more
+    starts of the reserve enter. Where E-steps are costly the better half goes on at each comparison, until three are
+    left. Blocks of families that the data does not join are problems of their own: each has its own race, and blocks
+    on which all starts agree are run once. The runs share the prepared data and nothing else, so that the answer does
+    not depend on ``n_jobs``; of equal objectives the earliest run wins. They run in threads.
 
     Parameters
     ----------
     problem : Problem
         Engine, plan and M-step.
-    starts : list of Start
+    starts : Starts
         At least one.
     rule : StoppingRule
         The same for all runs. A run whose turn comes after the deadline is not begun,
@@ -226,19 +256,21 @@ def best_of(
     """
     runs = _Runs(problem, starts, method, _Watcher(callback, checkpoint), checkpoint)
     blocks = find_blocks(problem, starts[0].parameters)
+    pace = choose_pace(problem)
     race = None if checkpoint is None else checkpoint.race
     if race is None:
-        race = start_race([start.parameters for start in starts], blocks.of_cell, blocks.n_blocks)
+        differs = _differing_blocks(blocks, starts)
+        race = start_race(differs, len(starts), starts.n_reserve, starts.n_perturbed, pace)
     runs.recall_dropped(race)
     finished: set[int] = set()
     try:
         while True:
             results = runs.go_on(race, rule, n_jobs)
             is_cut = runs.watcher.stopped or _is_late(rule)
-            following = _next_leg(blocks, race, results, rule.tol)
-            is_over = is_cut or following is race
+            following = _next_leg(problem, starts, blocks, race, results, pace, rule.tol)
+            is_over = is_cut or following is None
             is_whole_leg = race.n_steps <= rule.max_iter  # else a fit with a larger max_iter decides anew
-            race = race if is_over else following
+            race = race if is_over or following is None else following
             for number in sorted(results.keys() - finished):
                 if on_finish is not None and (is_over or not race.in_race[number]):
                     on_finish(results[number])
@@ -252,19 +284,94 @@ def best_of(
     if checkpoint is not None:
         checkpoint.flush()
     states = _fill_in(problem, blocks, race, results)
+    standing = _survey(blocks, race, results)
+    ends = _find_ends(race, standing, states)
     cut_by = "max_time" if _is_late(rule) else "callback"
     records = {
-        number: _record(starts[number], results[number], states[number], rule, cut_by if race.in_race[number] else None)
+        number: _record(
+            start_of(starts, race, number),
+            results[number],
+            states[number],
+            _status(race, results[number], number, rule, cut_by),
+            ends[number],
+        )
         for number in states
     }
-    return _put_together(problem, blocks, race, results, states, is_cut=is_cut), records
+    best = _put_together(problem, blocks, race, results, states, standing, is_cut=is_cut)
+    independent = [record for number, record in records.items() if number < race.n_starts]
+    return best._replace(n_starts=len(independent), n_alone=_count_alone(independent)), records
 
 
-def _next_leg(blocks: Blocks, race: Race, results: dict[int, RunResult], tol: float) -> Race:
-    """Say which runs go on; the same race where all have ended."""
-    if race.is_decided:
-        return readmit(race, _reached(blocks, race, results), tol)
-    return halve(race, _predict(race, results))
+def _count_alone(records: Sequence[Restart]) -> int:
+    """Count the starts that lead to an end which no other start leads to."""
+    if any(record.status == "dropped" for record in records):
+        return 0
+    ends = np.sort([record.end for record in records])
+    is_apart = np.concatenate([[True], np.diff(ends) > ALIKE, [True]])
+    return int((is_apart[1:] & is_apart[:-1]).sum())
+
+
+def choose_pace(problem: Problem) -> Pace:
+    """Say how the runs of a problem are compared: by what an E-step costs, never by a clock."""
+    if not problem.is_exact:
+        return NOISY_HALVING
+    return PATIENT if problem.engine.n_operations(problem.plan) <= CHEAP else HALVING
+
+
+def _differing_blocks(blocks: Blocks, starts: Starts) -> BoolArray:
+    """Mark the blocks in which the first starts differ: shape (n_blocks,)."""
+    differs = np.zeros(blocks.n_blocks + 1, dtype=bool)
+    first = starts[0].parameters
+    for number in range(1, min(N_COMPARED, len(starts))):
+        differs[blocks.of_cell[starts[number].parameters != first]] = True
+    return differs[:-1]
+
+
+def _next_leg(
+    problem: Problem,
+    starts: Starts,
+    blocks: Blocks,
+    race: Race,
+    results: dict[int, RunResult],
+    pace: Pace,
+    tol: float,
+) -> Race | None:
+    """Say which runs go on; None where all have ended, and nothing is left to look for."""
+    standing = _survey(blocks, race, results)
+    if not race.is_final:
+        known = {number: problem.family.signature(result.state.parameters) for number, result in results.items()}
+        return compare(race, standing, Signatures(known, blocks.of_cell, blocks.n_blocks), pace, tol)
+    following = readmit(race, standing.reached, tol)
+    if following is not None or pace.survivors is not None:
+        return following
+    return _look_around(problem, starts, blocks, race, results, pace)
+
+
+def _look_around(
+    problem: Problem, starts: Starts, blocks: Blocks, race: Race, results: dict[int, RunResult], pace: Pace
+) -> Race | None:
+    """Start near the best maximum until that finds nothing higher; then from the reserve, if one start alone led to it.
+
+    None where neither is left to do.
+    """
+    reached = _survey(blocks, race, results).reached
+    highest = np.where(race.racing[:, :-1], reached, -np.inf).max(axis=0)
+    has_risen = bool((highest > race.highest + ALIKE)[race.contested[:-1]].any())
+    race = race._replace(n_idle=0 if has_risen else race.n_idle + 1)
+    n_more = min(N_NEARBY, starts.n_perturbed - len(race.perturbed))
+    if race.n_idle < PATIENCE and n_more > 0 and race.contested.any():
+        state = _find_best(problem, blocks, race, {number: result.state for number, result in results.items()})
+        first = race.n_starts + len(race.perturbed)
+        nearby = [perturb(problem, starts, state, first + place).parameters for place in range(n_more)]
+        return enter_perturbed(race, np.array(nearby), highest, pace)
+    return enter_reserve(race, count_replications(race, reached, ALIKE) < ENOUGH, N_MORE, pace)
+
+
+def start_of(starts: Starts, race: Race, number: int) -> Start:
+    """Give a run's start: one of those that were laid out, or one near a maximum."""
+    if number < race.n_starts:
+        return starts[number]
+    return Start(starts.further_seed(number), NAME, race.perturbed[number - race.n_starts])
 
 
 def _is_late(rule: StoppingRule) -> bool:
@@ -277,7 +384,7 @@ class _Runs:
     def __init__(
         self,
         problem: Problem,
-        starts: list[Start],
+        starts: Starts,
         method: Method,
         watcher: _Watcher,
         checkpoint: Checkpoint | None,
@@ -298,10 +405,10 @@ class _Runs:
     def go_on(self, race: Race, rule: StoppingRule, n_jobs: int) -> dict[int, RunResult]:
         """Carry all runs that are in the race to its next comparison, or to the end."""
         leg = rule
-        if not race.is_decided:
+        if not race.is_final:
             leg = rule._replace(max_iter=min(rule.max_iter, race.n_steps), probes_saddles=False, is_leg=True)
         numbers = np.flatnonzero(race.in_race).tolist()
-        calls = (delayed(self._go_on_one)(number, leg, race.racing[number]) for number in numbers)
+        calls = (delayed(self._go_on_one)(number, leg, race) for number in numbers)
         if len(numbers) == 1 or n_jobs == 1:
             found: Iterable[RunResult | None] = (call(*arguments) for call, arguments, _ in calls)
         else:  # runs share the prepared data, the callback and the checkpoint: threads, whatever surrounds us
@@ -309,18 +416,19 @@ class _Runs:
         for number, result in zip(numbers, found, strict=True):
             if result is not None:
                 self.results[number] = result
-            if race.is_decided:
+            if race.is_final:
                 self._ended[number] = race.racing[number]
         return self.results
 
-    def _go_on_one(self, number: int, leg: StoppingRule, racing: BoolArray) -> RunResult | None:
+    def _go_on_one(self, number: int, leg: StoppingRule, race: Race) -> RunResult | None:
+        racing = race.racing[number]
         known = self.results.get(number)
         ended_in = self._ended.get(number)
         if known is None:
             if number > 0 and (self.watcher.stopped or _is_late(leg)):
                 return None
             saved = None if self.checkpoint is None else self.checkpoint.resume(number)
-            start = self.starts[number]
+            start = start_of(self.starts, race, number)
             progress, state = saved or Progress(start.parameters, seed=start.seed), None
         elif known.fell_at is not None or (ended_in is not None and (ended_in == racing).all()):
             return known  # it has ended; or it fell, which is a fault, on which nothing is built
@@ -341,23 +449,18 @@ class _Runs:
             raise
 
 
-def _predict(race: Race, results: dict[int, RunResult]) -> FloatArray:
-    """Say where each run is heading in each block, as far as EM steps tell; else where it stands."""
-    predicted = np.full(race.racing.shape, -np.inf)
+def _survey(blocks: Blocks, race: Race, results: dict[int, RunResult]) -> Standing:
+    """Say where each run stands in each block, and where it is heading."""
+    shape = (len(race.racing), blocks.n_blocks)
+    reached, gap, predicted = np.full(shape, -np.inf), np.full(shape, np.inf), np.full(shape, -np.inf)
     for number, result in results.items():
-        blocks = result.progress.blocks
-        assert blocks is not None  # since the run has begun
-        tells = (blocks.n_em >= 2) & np.isfinite(blocks.gap)
-        predicted[number, :-1] = blocks.recent[-1] + np.where(tells, blocks.gap, 0.0)
-    return predicted
-
-
-def _reached(blocks: Blocks, race: Race, results: dict[int, RunResult]) -> FloatArray:
-    """Say where each run stands in each block; a run that was not begun stands nowhere."""
-    reached = np.full(race.racing.shape, -np.inf)
-    for number, result in results.items():
-        reached[number] = objectives(blocks, result.state)
-    return reached
+        progress = result.progress.blocks
+        assert progress is not None  # since the run has begun
+        reached[number] = objectives(blocks, result.state)[:-1]
+        gap[number] = progress.gap
+        tells = (progress.n_em >= 2) & np.isfinite(progress.gap)
+        predicted[number] = progress.recent[-1] + np.where(tells, progress.gap, 0.0)
+    return Standing(reached, gap, predicted)
 
 
 def _fill_in(problem: Problem, blocks: Blocks, race: Race, results: dict[int, RunResult]) -> dict[int, EMState]:
@@ -370,12 +473,51 @@ def _fill_in(problem: Problem, blocks: Blocks, race: Race, results: dict[int, Ru
     }
 
 
+def _find_winners(blocks: Blocks, race: Race, states: dict[int, EMState]) -> tuple[int, dict[int, BoolArray]]:
+    """Find the run that came highest as a whole, and the blocks in which each run came highest.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        Which families belong together.
+    race : Race
+        Says in which blocks a run counts.
+    states : dict of EMState
+        Where the runs stand, by number.
+
+    Returns
+    -------
+    main : int
+        That run; of equal ones the earliest.
+    won : dict of bool ndarrays of shape (n_blocks + 1,)
+        By run; those that have won nothing are left out.
+    """
+    numbers = sorted(number for number in states if race.in_race[number])
+    main = max(numbers, key=lambda number: (states[number].objective, -number))
+    reached = np.array([objectives(blocks, states[number]) for number in numbers])
+    winner = np.where(race.racing[numbers], reached, -np.inf).argmax(axis=0)
+    return main, {numbers[place]: winner == place for place in np.unique(winner).tolist()}
+
+
+def _find_best(problem: Problem, blocks: Blocks, race: Race, states: dict[int, EMState]) -> EMState:
+    """Put the best of each block together, beginning with the run that came highest as a whole."""
+    main, won = _find_winners(blocks, race, states)
+    state = states[main]
+    for number, is_won in won.items():
+        better = is_won & (objectives(blocks, states[number]) > objectives(blocks, state))
+        better[-1] = False
+        if better.any():
+            state = choose(problem, blocks, better, states[number], state)
+    return state
+
+
 def _put_together(
     problem: Problem,
     blocks: Blocks,
     race: Race,
     results: dict[int, RunResult],
     states: dict[int, EMState],
+    standing: Standing,
     *,
     is_cut: bool,
 ) -> Best:
@@ -383,33 +525,27 @@ def _put_together(
 
     Of the runs that were carried to the end, unless all were cut short before.
     """
-    numbers = [number for number in states if is_cut or race.in_race[number]]
-    main = max(numbers, key=lambda number: (states[number].objective, -number))
-    reached = np.array([objectives(blocks, states[number]) for number in numbers])
-    if not is_cut:
-        reached[~race.racing[numbers]] = -np.inf
-    winner = reached.argmax(axis=0)
-    state = states[main]
-    for position in np.unique(winner[:-1]).tolist():
-        better = (winner == position) & (reached[position] > objectives(blocks, state))
-        better[-1] = False
-        if better.any():
-            state = choose(problem, blocks, better, states[numbers[position]], state)
+    counted = race._replace(racing=np.ones_like(race.racing)) if is_cut else race
+    main, won = _find_winners(blocks, counted, states)
+    state = _find_best(problem, blocks, counted, states)
     best = results[main]
     contested = race.contested[:-1]
+    numbers = [number for number in states if counted.in_race[number]]
     noise = max(log_likelihood_error(states[number]) for number in numbers)
-    alike = (reached >= reached.max(axis=0) - ALIKE - 2 * noise)[:, :-1].sum(axis=0)
-    gaps = np.array([_block_gaps(results[number]) for number in numbers])
+    replications = count_replications(counted, standing.reached, ALIKE + 2 * noise)
     is_mixed = state is not best.state
+    gap = sum(float(_block_gaps(results[number])[is_won[:-1]].sum()) for number, is_won in won.items())
     return Best(
         state=state,
         history=(*best.history, state.objective) if is_mixed else best.history,
         number=main,
-        gap=float(gaps[winner[:-1], np.arange(blocks.n_blocks)].sum()) if is_mixed else best.gap,
-        rate=max(results[numbers[position]].rate for position in {*winner[:-1].tolist(), numbers.index(main)}),
-        replicated=int(alike[contested].min()) if contested.any() else len(numbers),
+        gap=gap if is_mixed else best.gap,
+        rate=max(results[number].rate for number, is_won in won.items() if is_won[:-1].any() or number == main),
+        replicated=int(replications[contested].min()) if contested.any() else 1,
+        n_starts=0,
+        n_alone=0,
         contested=bool(contested.any()),
-        n_skipped=int(race.in_race.sum()) - sum(race.in_race[number] for number in numbers),
+        n_skipped=int(race.in_race.sum()) - sum(race.in_race[number] for number in states),
         errors=best.errors,
     )
 
@@ -424,11 +560,29 @@ def _block_gaps(result: RunResult) -> FloatArray:
     return result.progress.blocks.gap
 
 
-def _record(start: Start, result: RunResult, state: EMState, rule: StoppingRule, cut_by: str | None) -> Restart:
-    """Tell of a run; ``cut_by`` says what would have ended it on the way, None that it was dropped."""
-    status = "dropped" if cut_by is None else result.status
-    if status == "max_iter" and result.n_iter < rule.max_iter:  # a leg's end, not the rule's
-        status = str(cut_by)
+def _find_ends(race: Race, standing: Standing, states: dict[int, EMState]) -> dict[int, float]:
+    """Say where each start leads to: the objective where its run has ended, or the run that it joined, in nats."""
+    heading = np.where(race.racing[:, :-1], standing.reached, standing.predicted)
+    contested = np.flatnonzero(race.contested)
+    return {
+        number: state.objective
+        + float((heading[race.leader[number, contested], contested] - standing.reached[number, contested]).sum())
+        for number, state in states.items()
+    }
+
+
+def _status(race: Race, result: RunResult, number: int, rule: StoppingRule, cut_by: str) -> str:
+    """Say why a run ended; ``cut_by`` says what would have ended it on the way."""
+    if not race.in_race[number]:
+        has_joined = race.leader[number] != number
+        return "joined" if has_joined[race.contested[:-1]].all() else "dropped"
+    if result.status == "max_iter" and result.n_iter < rule.max_iter:  # a leg's end, not the rule's
+        return cut_by
+    return result.status
+
+
+def _record(start: Start, result: RunResult, state: EMState, status: str, end: float) -> Restart:
+    """Tell of a run."""
     return Restart(
         seed=start.seed,
         start=start.strategy,
@@ -439,4 +593,5 @@ def _record(start: Start, result: RunResult, state: EMState, rule: StoppingRule,
         status=status,
         fell_at=result.fell_at,
         log_likelihood_error=log_likelihood_error(state),
+        end=end,
     )

@@ -32,9 +32,10 @@ from pgmpy_em_ext.prepare import Prepared, make_starts, prepare, read_parameters
 from pgmpy_em_ext.prior import Prior
 from pgmpy_em_ext.reduction import reduce_rows, to_evidence
 from pgmpy_em_ext.registry import lookup
-from pgmpy_em_ext.restarts import Best, Iteration, Restart, Start, log_likelihood_error
+from pgmpy_em_ext.restarts import Best, Iteration, Restart, log_likelihood_error
 from pgmpy_em_ext.saddle import symmetric_nodes
 from pgmpy_em_ext.settings import check_settings, choose_method
+from pgmpy_em_ext.starts import Starts
 from pgmpy_em_ext.stochastic import Method
 from pgmpy_em_ext.types import MISSING, CPDColumn, EncodedData, FloatArray
 from pgmpy_em_ext.uncertainty import (
@@ -297,10 +298,9 @@ class WeightedEM(DiscreteParameterEstimator):
         best, restarts = self._run(problem, prepared, method, starts, deadline)
         state, unidentified = make_uniform(problem, prepared, best)
         self._store(prepared, problem, best, restarts, state, unidentified)
-        self.boundary_columns_ = find_boundary(
-            prepared.network, state, [start.parameters for start in starts], ~prepared.family.fixed
-        )
-        self._warn_of_saddles(problem, prepared, starts, state)
+        begun = [starts[number].parameters for number in restarts if number < len(starts)]
+        self.boundary_columns_ = find_boundary(prepared.network, state, begun, ~prepared.family.fixed)
+        self._warn_of_saddles(problem, prepared, begun, state)
         self._warn_of_chains(state)
         warn_of_the_end(self, best, stacklevel=3)
         return self
@@ -354,7 +354,7 @@ class WeightedEM(DiscreteParameterEstimator):
         return engine.clone().set_params(n_jobs=self.n_jobs)
 
     def _run(
-        self, problem: Problem, prepared: Prepared, method: Method, starts: list[Start], deadline: float | None
+        self, problem: Problem, prepared: Prepared, method: Method, starts: Starts, deadline: float | None
     ) -> tuple[Best, dict[int, Restart]]:
         """Run EM from all starts, with progress bar and checkpoint."""
         rule = make_rule(
@@ -371,13 +371,14 @@ class WeightedEM(DiscreteParameterEstimator):
                 *prepared.evidence[:2],
                 prepared.family.pseudo_counts,
                 prepared.family.fixed,
-                *(start.parameters for start in starts),
+                starts[0].parameters,
+                np.array(starts.seeds),
             ]
             key = fingerprint(prepared.network.identity, arrays, f"{prepared.settings.engine!r} {self.acceleration}")
             checkpoint = Checkpoint(self.checkpoint, key, method)
         return run_all(self, problem, starts, rule, method, checkpoint)
 
-    def _warn_of_saddles(self, problem: Problem, prepared: Prepared, starts: list[Start], state: EMState) -> None:
+    def _warn_of_saddles(self, problem: Problem, prepared: Prepared, starts: list[FloatArray], state: EMState) -> None:
         """Warn of a symmetric start that was not left; a run that has converged has looked beyond it."""
         if self.converged_ and problem.is_exact:
             return
@@ -387,7 +388,7 @@ class WeightedEM(DiscreteParameterEstimator):
                 for parameters in vectors
                 for node in symmetric_nodes(prepared.network, parameters, prepared.unlinked)
             }
-            for vectors in ([state.parameters.round(9)], [start.parameters for start in starts])
+            for vectors in ([state.parameters.round(9)], starts)
         )
         if ended & begun:
             names = [prepared.network.names[node] for node in sorted(ended & begun)]

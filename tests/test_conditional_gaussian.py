@@ -413,7 +413,11 @@ class TestTrouble:
             ({"discrete": "a"}, TypeError, "discrete must be a list of variables, or None. Got: 'a'."),
             ({"discrete": ["z"]}, ValueError, "discrete names 'z', which the model does not have."),
             ({"discrete": ["a"], "continuous": ["a"]}, ValueError, "'a' is named in both discrete and continuous"),
-            ({"init_cpds": "best"}, ValueError, r"init_cpds must be a dict of CPDs, one of \['kmeans\+\+', 'random'"),
+            (
+                {"init_cpds": "best"},
+                ValueError,
+                r"init_cpds must be a dict of CPDs, one of \['kmeans\+\+', 'random_from_data', 'lines', 'random'",
+            ),
             ({"init_cpds": {"a": 1}}, TypeError, r"init_cpds\['a'\] must be a TabularCPD or ConditionalGaussianCPD"),
             ({"variance_floor": 1e-18}, ValueError, "variance_floor must be at least 1e-12, lest rounding decide"),
             ({"variance_prior": 3}, ValueError, r"variance_prior must be \(shape, scale\), or None. Got: 3."),

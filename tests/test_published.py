@@ -183,9 +183,9 @@ class TestLatentClasses:
 
     def test_local_maxima_differ(self):
         _, estimator = latent_class(CARCINOMA, 3, n_init=40)
-        objectives = [record.objective for record in estimator.restarts_]
-        assert estimator.objective_ == max(objectives)
-        assert max(objectives) - min(objectives) > 1
+        ends = [record.end for record in estimator.restarts_]
+        assert estimator.objective_ == max(ends)
+        assert max(ends) - min(ends) > 0.5  # maxima themselves, not where some runs were left
 
 
 class TestCandyBags:

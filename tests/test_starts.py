@@ -241,7 +241,7 @@ class TestUnlinked:
         estimator = WeightedEM(init_cpds=start, seed=0).fit(self.model, joined)
         drawn = WeightedEM(init_cpds="random", seed=0, n_init=10).fit(self.model, joined)
         assert estimator.objective_ == pytest.approx(drawn.objective_, abs=0.01)
-        assert len(estimator.restarts_) == 16
+        assert estimator.n_starts_ == 16
 
     def test_a_uniform_start_is_left(self, joined):
         estimator = WeightedEM(init_cpds="uniform").fit(self.model, joined)

@@ -168,6 +168,10 @@ class CPDFamily(Protocol):
         """Turn coordinates that a step has led to into parameters; ``target`` is where EM goes from ``current``."""
         ...
 
+    def signature(self, parameters: FloatArray) -> FloatArray:
+        """Sort the parameters within each family, so that the numbering of hidden states makes no difference."""
+        ...
+
     def keep_inside(self, parameters: FloatArray, target: FloatArray) -> FloatArray:
         """Pull extrapolated parameters towards ``target``, where EM would go, until they are distributions."""
         ...

@@ -172,6 +172,10 @@ class Categorical:
         kept = (target <= np.maximum(COLLAPSE * current, NEGLIGIBLE)) | self.fixed[self.network.column_of_cell]
         return self._scale(np.where(kept, target, inside), target)
 
+    def signature(self, parameters: FloatArray) -> FloatArray:
+        """Sort each table's entries; see `CPDFamily.signature`."""
+        return parameters[np.lexsort((parameters, self.network.family_of_cell))]
+
     def keep_inside(self, parameters: FloatArray, target: FloatArray) -> FloatArray:
         """Go from the target only so far that no entry falls below a part of it, `SHRINK`."""
         low = parameters < SHRINK * target

@@ -89,6 +89,11 @@ class JointFamily:
             [family.retract(position[cells], target[cells], current[cells]) for family, cells in parts]
         )
 
+    def signature(self, parameters: FloatArray) -> FloatArray:
+        """Sort the parameters within each family; see `CPDFamily.signature`."""
+        parts = zip(self.families, self._cells, strict=True)
+        return np.concatenate([family.signature(parameters[cells]) for family, cells in parts])
+
     def keep_inside(self, parameters: FloatArray, target: FloatArray) -> FloatArray:
         """Pull extrapolated parameters towards ``target``, until they are distributions."""
         parts = zip(self.families, self._cells, strict=True)

@@ -201,6 +201,16 @@ class LinearGaussian:
             block[usable] = np.column_stack([moved[:, :-1], variance])[usable]
         return found
 
+    def signature(self, parameters: FloatArray) -> FloatArray:
+        """Sort each coefficient and the variance over configurations, without signs; see `CPDFamily.signature`.
+
+        The sign of a latent continuous variable makes no difference either.
+        """
+        found = np.abs(parameters)
+        for node in range(self.net.n_nodes):
+            self.net.block(found, node).sort(axis=0)
+        return found
+
     def keep_inside(self, parameters: FloatArray, target: FloatArray) -> FloatArray:
         """Let no variance fall below a part of its target, `SHRINK`; what is not finite becomes the target."""
         found = target.copy()

@@ -156,6 +156,10 @@ class EStep(BaseObject):
         """
         return None
 
+    def row_weights(self, plan: Any) -> FloatArray | None:
+        """Give the weights that `reweighted` would replace, in records; None, the default, where it is not known."""
+        return None
+
     def blocks(self, plan: Any) -> Blocks | None:
         """Tell which families the data joins; None, the default, where the engine does not know.
 
@@ -186,6 +190,13 @@ class EStep(BaseObject):
         ImpossibleEvidenceError
             A row has probability zero under the parameters.
         """
+
+    def n_operations(self, plan: Any) -> float:
+        """Estimate the elementary operations of one E-step, some four nanoseconds each; infinite where not known.
+
+        It decides how many starts are carried to their ends, so that it must depend on the plan alone.
+        """
+        return np.inf
 
     def summary(self, plan: Any) -> dict[str, int]:
         """Tell the sizes of a plan, for ``reduction_``; none by default."""

@@ -205,6 +205,10 @@ class ExactEStep(EStep):
             counted=np.flatnonzero(base_counts),
         )
 
+    def row_weights(self, plan: ExactPlan) -> FloatArray:
+        """Give the weights of the distinct rows; see `EStep.row_weights`."""
+        return plan.evidence.weight
+
     def blocks(self, plan: ExactPlan) -> Blocks:
         """Tell which families the data joins; see `EStep.blocks`."""
         return plan.graph.blocks
@@ -240,6 +244,10 @@ class ExactEStep(EStep):
         roles = plan.part or find_roles(plan.network, evidence.codes, prune_barren=True)
         found = first_impossible_rows(plan.network, parameters, evidence, roles, self.memory_budget)
         return impossible_evidence(plan.network, evidence, parameters, found)
+
+    def n_operations(self, plan: ExactPlan) -> float:
+        """Count the factors that a sweep reads; see `EStep.n_operations`."""
+        return float(plan.graph.n_reads)
 
     def summary(self, plan: ExactPlan) -> dict[str, int]:
         """Tell what was merged: local problems, elimination steps and their table cells."""

@@ -220,6 +220,23 @@ class HybridEStep(EStep):
         direct = tuple(prepare_direct(network, rows, group, layout) for group in layout.direct_groups)
         return HybridPlan(network, rows, values, alone, layout, direct, None, _NO_PARTS)
 
+    def reweighted(self, plan: HybridPlan, weight: FloatArray) -> HybridPlan:
+        """Give the rows other weights; see `EStep.reweighted`."""
+        alone = plan.alone.copy()
+        alone[plan.layout.n_group_entries :] = weight[plan.layout.single_tasks]
+        direct = tuple(each._replace(weight=weight[each.row]) for each in plan.direct)
+        discrete = plan.discrete
+        if discrete is not None:
+            is_compiled = np.ones(len(weight), dtype=bool)
+            is_compiled[[row for each in direct for row in each.row]] = False
+            discrete = self._discrete_engine().reweighted(discrete, weight[is_compiled])
+        rows = plan.rows._replace(weight=weight)
+        return plan._replace(rows=rows, alone=alone, direct=direct, discrete=discrete)
+
+    def row_weights(self, plan: HybridPlan) -> FloatArray:
+        """Give the weights of the distinct rows; see `EStep.row_weights`."""
+        return plan.rows.weight
+
     def blocks(self, plan: HybridPlan) -> Blocks:
         """Tell which families the data joins; see `EStep.blocks`."""
         return plan.parts.blocks
@@ -413,6 +430,12 @@ class HybridEStep(EStep):
 
     def _discrete_engine(self) -> ExactEStep:
         return ExactEStep(n_jobs=self.n_jobs, memory_budget=self.memory_budget)
+
+    def n_operations(self, plan: HybridPlan) -> float:
+        """Count the moments that are summed, and what the discrete part reads; see `EStep.n_operations`."""
+        sizes = np.diff(plan.network.net.moment_offset) // plan.network.net.n_configs
+        discrete = 0.0 if plan.discrete is None else self._discrete_engine().n_operations(plan.discrete)
+        return float(plan.layout.n_entries * sizes.sum()) + discrete
 
     def summary(self, plan: HybridPlan) -> dict[str, int]:
         """Tell the sizes of a plan."""
