@@ -5,8 +5,7 @@ from sklearn.cluster import kmeans_plusplus
 
 from pgmpy_em_ext.cpd_family.linear_gaussian import LinearGaussian
 from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows
-from pgmpy_em_ext.network import contiguous_strides
-from pgmpy_em_ext.types import MISSING, FloatArray, IntArray
+from pgmpy_em_ext.types import FloatArray, IntArray
 
 NOISE = 0.5
 """Variance of standardised children of latent variables at the start."""
@@ -36,7 +35,7 @@ def available_case_start(network: HybridNetwork, family: LinearGaussian, rows: H
         least = 2 * (len(members) + 1)
         complete = ~np.isnan(rows.values[:, members]).any(axis=1)
         n_configs = int(net.n_configs[node])
-        config = _configurations(network, node, rows.codes[complete])
+        config = network.configuration_of(node, rows.codes[complete])
         products = _products(rows.values[complete][:, members])
         weight = rows.weight[complete]
         of_config = np.stack(
@@ -46,7 +45,7 @@ def available_case_start(network: HybridNetwork, family: LinearGaussian, rows: H
             _moments(net.moment_offset, together, node)[...] = np.tile(products @ weight, n_configs)
         n_rows = np.bincount(config + 1, minlength=n_configs + 1)[1:]
         _moments(net.moment_offset, apart, node)[...] = np.where((n_rows >= least)[:, None], of_config, 0.0).ravel()
-    return family.maximize(apart, family.maximize(together, start))
+    return family.regress(apart, family.regress(together, start))
 
 
 def _moments(offset: IntArray, moments: FloatArray, node: int) -> FloatArray:
@@ -58,16 +57,6 @@ def _products(values: FloatArray) -> FloatArray:
     design = np.vstack([np.ones(len(values)), values.T])
     one, other = np.tril_indices(len(design))
     return design[one] * design[other]
-
-
-def _configurations(network: HybridNetwork, node: int, codes: IntArray) -> IntArray:
-    """Find the number of each row's configuration of a variable's discrete parents; -1 where one of them is missing."""
-    config = np.zeros(len(codes), dtype=np.int64)
-    missing = np.zeros(len(codes), dtype=bool)
-    for parent, stride in zip(network.discrete_parents[node], contiguous_strides(network.cards(node)), strict=True):
-        config += codes[:, parent].astype(np.int64) * stride
-        missing |= codes[:, parent] == MISSING
-    return np.where(missing, -1, config)
 
 
 def draw_latent_coefficients(

@@ -259,7 +259,7 @@ class TestFit:
         ("arguments", "message"),
         [
             (["--variance-prior", "1:-1"], "--variance-prior's scale must be a number > 0. Got: -1.0."),
-            (["--variance-floor", "1e-20"], "--variance-floor must be at least 1e-12, lest rounding decide."),
+            (["--variance-floor", "1e-20"], "--variance-floor must be at least 1e-12: smaller ones are lost"),
             (["--ridge", "-1"], "--ridge must be a number >= 0. Got: -1.0."),
         ],
     )

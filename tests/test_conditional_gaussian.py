@@ -415,7 +415,11 @@ class TestTrouble:
             ({"discrete": ["a"], "continuous": ["a"]}, ValueError, "'a' is named in both discrete and continuous"),
             ({"init_cpds": "best"}, ValueError, r"init_cpds must be a dict of CPDs, one of \['kmeans\+\+', 'random'"),
             ({"init_cpds": {"a": 1}}, TypeError, r"init_cpds\['a'\] must be a TabularCPD or ConditionalGaussianCPD"),
-            ({"variance_floor": 1e-18}, ValueError, "variance_floor must be at least 1e-12, lest rounding decide"),
+            (
+                {"variance_floor": 1e-18},
+                ValueError,
+                "variance_floor must be at least 1e-12: smaller ones are lost",
+            ),
             ({"variance_prior": 3}, ValueError, r"variance_prior must be \(shape, scale\), or None. Got: 3."),
             ({"fixed_cpds": ["a"]}, ValueError, "fixed_cpds names 'a', but init_cpds does not have its CPD."),
             ({"fixed_cpds": ["z"]}, ValueError, r"fixed_cpds has CPDs for \['z'\], which the model does not have."),

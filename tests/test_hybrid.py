@@ -115,7 +115,7 @@ def by_hand(network, parameters, rows):
                 lower = products[np.tril_indices(len(one))]
                 at = net.moment_offset[node] + config(network, node, states) * len(lower)
                 moments[at : at + len(lower)] += share * lower
-    return np.concatenate([counts, moments]), log_likelihood
+    return np.concatenate([counts, net.about(moments, continuous)]), log_likelihood
 
 
 class TestEStep:

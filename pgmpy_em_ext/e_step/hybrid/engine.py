@@ -158,8 +158,8 @@ class HybridEStep(EStep):
     >>> rows = continuous_rows(np.array([[1.0], [3.0], [np.nan]]))
     >>> engine = HybridEStep()
     >>> statistics = engine.expected_statistics(engine.prepare(network, rows), np.array([2.0, 1.0]))
-    >>> statistics.counts  # records, their sum, and that of their squares
-    array([ 2.,  4., 10.])
+    >>> statistics.counts  # records, the sum of their residuals, and that of their squares
+    array([2., 0., 2.])
     >>> round(statistics.log_likelihood, 4)
     -2.8379
     """

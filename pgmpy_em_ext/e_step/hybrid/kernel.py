@@ -25,6 +25,9 @@ LOG_TWO_PI = float(np.log(2 * np.pi))
 SMALLEST_LOG = -745.2
 """Numbers below this have an exponential of zero."""
 
+CANCELLED = 1e-6
+"""Part of its terms that a sum must have, for enough digits to be left."""
+
 N_SIDE_BY_SIDE = 256
 """Rows worked on together: few enough that the values of a hundred variables stay in a core's cache."""
 
@@ -99,12 +102,6 @@ def _find_missing(parent, first, last, f, parameters, base, place, number, at, s
         slope[found] = 1.0
         found += 1
     return found
-
-
-@compiled
-def _member(net, f, n_parents, j):  # type: ignore[no-untyped-def]
-    """Give the j-th member of a family, the child last."""
-    return f if j == n_parents else net.parent[net.parent_first[f] + j]
 
 
 @compiled
@@ -388,19 +385,24 @@ def _total(one, n):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _add_moments_of_one(net, families, configs, values, row, share, scratch, moments):  # type: ignore[no-untyped-def]
+def _add_moments_of_one(net, families, configs, parameters, values, row, share, scratch, moments):  # type: ignore[no-untyped-def]
     """Add a single row's moments as `_add_moments` does, without vectors, which cost more than they save."""
-    parent_first, parent, moment_offset = net.parent_first, net.parent, net.moment_offset
+    parent_first, parent, offset, moment_offset = net.parent_first, net.parent, net.offset, net.moment_offset
     place, mean, own = scratch.place, scratch.mean, scratch.weighted
     for k in range(len(families)):
         f = families[k]
-        first, n_parents = parent_first[f], parent_first[f + 1] - parent_first[f]
+        first, last = parent_first[f], parent_first[f + 1]
+        n_parents = last - first
+        base = offset[f] + configs[k] * (n_parents + 2)
         at = moment_offset[f] + configs[k] * ((n_parents + 2) * (n_parents + 3) // 2)
         moments[at] += share
         at += 1
         for i in range(n_parents + 1):
-            node = f if i == n_parents else parent[first + i]
-            own[i] = values[node, row] if place[node] < 0 else mean[place[node], 0]
+            if i == n_parents:
+                own[i] = _residual_of_one(parent, first, last, f, parameters, base, values, row, place, mean)
+            else:
+                node = parent[first + i]
+                own[i] = values[node, row] if place[node] < 0 else mean[place[node], 0]
             moments[at] += share * own[i]
             at += 1
             for j in range(i + 1):
@@ -409,25 +411,31 @@ def _add_moments_of_one(net, families, configs, values, row, share, scratch, mom
 
 
 @compiled
-def _add_moments(net, families, configs, values, row, shares, scratch, moments):  # type: ignore[no-untyped-def]
-    """Add the rows' moments of (1, parents, child), at their conditional means; returns the sum of the shares."""
+def _add_moments(net, families, configs, parameters, values, row, shares, scratch, moments):  # type: ignore[no-untyped-def]
+    """Add the rows' moments of (1, parents, residual), at their conditional means; returns the sum of the shares."""
     if len(shares) == 1:
-        _add_moments_of_one(net, families, configs, values, row, shares[0], scratch, moments)
+        _add_moments_of_one(net, families, configs, parameters, values, row, shares[0], scratch, moments)
         return shares[0]
     weighted, place, mean, n = scratch.weighted, scratch.place, scratch.mean, len(shares)
     total = _total(shares, n)
     for k in range(len(families)):
         f = families[k]
-        n_parents = net.parent_first[f + 1] - net.parent_first[f]
+        first = net.parent_first[f]
+        n_parents = net.parent_first[f + 1] - first
         at = net.moment_offset[f] + configs[k] * ((n_parents + 2) * (n_parents + 3) // 2)
         moments[at] += total
         at += 1
         for i in range(n_parents + 1):
-            value = _values(_member(net, f, n_parents, i), values, row, n, place, mean)
-            weight, square = _weigh(shares, value, weighted, n)
+            if i == n_parents:
+                base = net.offset[f] + configs[k] * (n_parents + 2)
+                _find_residuals(net, f, base, parameters, values, row, n, True, scratch)
+                weight, square = _weigh(shares, scratch.residual, weighted, n)
+            else:
+                value = _values(net.parent[first + i], values, row, n, place, mean)
+                weight, square = _weigh(shares, value, weighted, n)
             moments[at] += weight
             for j in range(i):
-                other = _values(_member(net, f, n_parents, j), values, row, n, place, mean)
+                other = _values(net.parent[first + j], values, row, n, place, mean)
                 moments[at + 1 + j] += _product(weighted, other, n)
             moments[at + 1 + i] += square
             at += i + 2
@@ -435,20 +443,59 @@ def _add_moments(net, families, configs, values, row, shares, scratch, moments):
 
 
 @compiled
-def _add_covariances(net, families, configs, parameters, total, scratch, moments):  # type: ignore[no-untyped-def]
+def _add_covariances(net, families, configs, parameters, total, n_missing, scratch, moments):  # type: ignore[no-untyped-def]
     """Add the conditional covariances, once for all rows that share them, to the moments."""
     parent_first, parent, offset, moment_offset = net.parent_first, net.parent, net.offset, net.moment_offset
-    covariance, place = scratch.covariance, scratch.place
+    covariance, place, along = scratch.covariance, scratch.place, scratch.weighted
     number, at, slope = scratch.number, scratch.at, scratch.slope
     for k in range(len(families)):
         f = families[k]
         first, last = parent_first[f], parent_first[f + 1]
-        found = _find_missing(parent, first, last, f, parameters, offset[f], place, number, at, slope)
-        begin = moment_offset[f] + configs[k] * ((last - first + 2) * (last - first + 3) // 2)
+        n_parents = last - first
+        base = offset[f] + configs[k] * (n_parents + 2)
+        found = _find_missing(parent, first, last, f, parameters, base, place, number, at, slope)
+        if found == 0:
+            continue
+        begin = moment_offset[f] + configs[k] * ((n_parents + 2) * (n_parents + 3) // 2)
+        of_residual = begin + (n_parents + 1) * (n_parents + 2) // 2 + 1
+        variance, size = 0.0, 0.0
         for i in range(found):
+            along[i] = 0.0
+            for j in range(found):
+                along[i] += covariance[number[i], number[j]] * slope[j]
+            variance += slope[i] * along[i]
+            size += slope[i] * slope[i] * covariance[number[i], number[i]]
+        if variance < CANCELLED * size:
+            variance = _variance_along(found, number, slope, n_missing, scratch)
+        moments[of_residual + n_parents] += total * variance
+        for i in range(found):
+            if at[i] == n_parents:
+                continue
+            moments[of_residual + at[i]] += total * along[i]
             behind = begin + (at[i] + 1) * (at[i] + 2) // 2 + 1  # the products of those before, and with the constant
             for j in range(i + 1):
                 moments[behind + at[j]] += total * covariance[number[i], number[j]]
+
+
+@compiled
+def _variance_along(found, number, slope, n_missing, scratch):  # type: ignore[no-untyped-def]
+    """Compute the conditional variance of a residual by the Cholesky factor.
+
+    As a sum of squares, where what the covariances add up to would be rounding: a child that its parents all but
+    determine is missing together with them.
+    """
+    factor, own = scratch.precision, scratch.linear
+    for i in range(n_missing):
+        own[i, 0] = 0.0
+    for i in range(found):
+        own[number[i], 0] = slope[i]
+    total = 0.0
+    for i in range(n_missing):
+        for k in range(i):
+            own[i, 0] -= factor[i, k] * own[k, 0]
+        own[i, 0] /= factor[i, i]
+        total += own[i, 0] * own[i, 0]
+    return total
 
 
 @compiled
@@ -497,7 +544,7 @@ def sweep(net, kinds, low, high, parameters, values, shares, log_density, moment
     log_density : float64 ndarray of shape (n_entries,)
         Written: natural log of the density of the observed values under each configuration; not where it is empty.
     moments : float64 ndarray
-        Added to: expected moments of (1, parents, child), lower triangle row by row; not where it is empty.
+        Added to: expected moments of (1, parents, residual), lower triangle row by row; not where it is empty.
     """
     scratch = make_scratch(len(net.offset) - 1)
     n_kinds = len(kinds.task_first) - 1
@@ -524,10 +571,10 @@ def sweep(net, kinds, low, high, parameters, values, shares, log_density, moment
                     _measure(net, families, configs, parameters, values, row, constant, own, scratch)
                 if len(moments) > 0:
                     own_shares = shares[entry : entry + n]
-                    total += _add_moments(net, families, configs, values, row, own_shares, scratch, moments)
+                    total += _add_moments(net, families, configs, parameters, values, row, own_shares, scratch, moments)
             if len(moments) > 0 and n_missing > 0:
                 _invert(n_missing, scratch)
-                _add_covariances(net, families, configs, parameters, total, scratch, moments)
+                _add_covariances(net, families, configs, parameters, total, n_missing, scratch, moments)
         _forget(nodes, scratch)
         kind += 1
 
@@ -728,7 +775,7 @@ def sweep_directly(  # type: ignore[no-untyped-def]
             for d in range(n_configs):
                 own = _under(d, precision, mean, scratch)
                 found = joint[d, :n]
-                totals[d] += _add_moments(net, families, configs[d], values, row, found, own, moments)
+                totals[d] += _add_moments(net, families, configs[d], parameters, values, row, found, own, moments)
                 _add_by_pattern(found, own_pattern, records[d])
                 if len(shares) > 0:
                     entry = kinds.entry_first[k] + d * kinds.entry_stride[k] + start - kinds.task_first[k]
@@ -737,5 +784,5 @@ def sweep_directly(  # type: ignore[no-untyped-def]
             for d in range(n_configs):
                 own = _under(d, precision, mean, scratch)
                 _invert(n_missing, own)
-                _add_covariances(net, families, configs[d], parameters, totals[d], own, moments)
+                _add_covariances(net, families, configs[d], parameters, totals[d], n_missing, own, moments)
         _forget(nodes, scratch)
