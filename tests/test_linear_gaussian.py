@@ -341,9 +341,7 @@ class TestTrouble:
     def test_a_parent_that_determines_its_child_is_said(self):
         data = table(share=0)
         data["d"] = 3 * data["a"] + 1
-        with pytest.warns(
-            UserWarning, match=r"residual variance of 'd' is at its floor, \d\S+ of the column"
-        ):
+        with pytest.warns(UserWarning, match=r"residual variance of 'd' is at its floor, \d\S+ of the column"):
             found = fit(data, [("a", "d")])
         assert found.floored_ == [CPDColumn("d", {})]
         assert np.isfinite(found.log_likelihood_)
