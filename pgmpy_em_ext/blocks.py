@@ -143,10 +143,12 @@ def describe_move(
     if before is None or after is None:
         return Move(objectives, is_em, lost, unknown, unknown)
     step = after.position - before.position
-    bend = block_sums(blocks, step * (before.gradient - after.gradient))
-    length = block_sums(blocks, after.metric.squares(step))
-    curvature = np.divide(bend, length, out=unknown.copy(), where=length > 0)
-    decrement = block_sums(blocks, after.metric.inverse_squares(after.gradient))
+    with np.errstate(over="ignore", invalid="ignore"):  # far from the data; what is not finite says nothing
+        bend = block_sums(blocks, step * (before.gradient - after.gradient))
+        length = block_sums(blocks, after.metric.squares(step))
+        curvature = np.divide(bend, length, out=unknown.copy(), where=length > 0)
+        decrement = block_sums(blocks, after.metric.inverse_squares(after.gradient))
+    curvature = np.where(np.isnan(curvature), np.inf, curvature)
     return Move(objectives, is_em, lost, curvature, decrement)
 
 

@@ -29,6 +29,25 @@ class ImpossibleEvidenceError(ValueError):
         return type(self), (self.row, self.values)
 
 
+class OutOfRangeError(ImpossibleEvidenceError):
+    """A row's density cannot be computed: it leaves the range of floating point, or variances are too far apart.
+
+    Parameters
+    ----------
+    row, values
+        As in `ImpossibleEvidenceError`, with the observed numbers.
+    """
+
+    def __init__(self, row: int, values: Mapping[Any, Any]) -> None:
+        super().__init__(row, values)
+        observed = ", ".join(f"{name}={state!r}" for name, state in self.values.items())
+        self.args = (
+            f"the density of row {row} (counting from 0) leaves the range of floating point: {observed}. Either a "
+            "value is too far from what the CPDs say, or they have coefficients or standard deviations of very "
+            "different sizes. Correct the value, or give other CPDs (init_cpds, fixed_cpds) or a variance_prior.",
+        )
+
+
 class MemoryBudgetError(ValueError):
     """Exact inference would need more memory than the engine's budget."""
 

@@ -60,7 +60,7 @@ class HybridEM:
             has_hidden=prepared.has_hidden,
             one_step=not prepared.has_holes,
             is_exact=True,
-        )
+        )._replace(refines=prepared.network.net.n_nodes > 0)
         checkpoint = self._open_checkpoint(prepared, settings, starts)
         best, restarts = run_all(self, problem, starts, rule, settings.accelerator, checkpoint)
         self._store(structure, prepared, problem, starts, best, restarts)

@@ -13,7 +13,7 @@ from pgmpy_em_ext.cpd_family.linear_gaussian import LinearGaussian
 from pgmpy_em_ext.e_step.exact import ExactEStep
 from pgmpy_em_ext.encoding import check_columns, check_weight
 from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows
-from pgmpy_em_ext.hybrid_cpds import LOWEST_VARIANCE, check_precision, read_block
+from pgmpy_em_ext.hybrid_cpds import LOWEST_VARIANCE, check_precision, check_range, read_block
 from pgmpy_em_ext.hybrid_data import find_latents, merge_rows, order_network, read_values, standardize
 from pgmpy_em_ext.hybrid_floors import variance_floors
 from pgmpy_em_ext.hybrid_start import available_case_start, cluster, clustered_nodes, draw_latent_coefficients
@@ -252,7 +252,7 @@ def prepare_hybrid(
     fixed = _read_fixed(network, continuous)
     family = _make_family(network, rows, continuous, fixed)
     given = {
-        node: _lift(read_block(network, continuous.init_cpds[name], "init_cpds"), family, node)
+        node: _lift(_read_start(network, continuous.init_cpds[name]), family, node)
         for node, name in enumerate(network.names)
         if name in continuous.init_cpds
     }
@@ -316,8 +316,13 @@ def _read_fixed(network: HybridNetwork, continuous: Continuous) -> dict[int, Flo
         if not known:
             raise ValueError(f"fixed_cpds names {name!r}, but init_cpds does not have its CPD. Pass it in either.")
         source, cpd = known[0]
-        fixed[network.names.index(name)] = check_precision(read_block(network, cpd, source), cpd, source)
+        block = check_precision(read_block(network, cpd, source), cpd, source)
+        fixed[network.names.index(name)] = check_range(block, cpd, source)
     return fixed
+
+
+def _read_start(network: HybridNetwork, cpd: Any) -> FloatArray:
+    return check_range(read_block(network, cpd, "init_cpds"), cpd, "init_cpds")
 
 
 def _lift(block: FloatArray, family: LinearGaussian, node: int) -> FloatArray:

@@ -291,6 +291,6 @@ def write_coefficients(block: FloatArray, center: FloatArray, scale: FloatArray)
 def read_coefficients(beta: FloatArray, std: FloatArray, center: FloatArray, scale: FloatArray) -> FloatArray:
     """Turn coefficients in the user's units into standardised parameters: the inverse of `write_coefficients`."""
     slopes = beta[:, 1:]
-    intercept = (beta[:, 0] - center[-1] + slopes @ center[:-1]) / scale[-1]
-    with np.errstate(over="ignore"):  # whoever needs a finite variance checks it
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller checks what must be finite
+        intercept = (beta[:, 0] - center[-1] + slopes @ center[:-1]) / scale[-1]
         return np.column_stack([intercept, slopes * scale[:-1] / scale[-1], (std / scale[-1]) ** 2])
