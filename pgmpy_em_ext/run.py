@@ -18,7 +18,7 @@ from pgmpy_em_ext.blocks import (
 )
 from pgmpy_em_ext.em import EMState, Problem, choose, evaluate, find_blocks, init, objectives
 from pgmpy_em_ext.exceptions import ImpossibleEvidenceError
-from pgmpy_em_ext.monitor import StoppingRule, aitken_gap, has_fallen, stop_reason
+from pgmpy_em_ext.monitor import ROUNDING, StoppingRule, aitken_gap, has_fallen, stop_reason
 from pgmpy_em_ext.probe import look_beyond
 from pgmpy_em_ext.types import Blocks, BoolArray, FloatArray
 
@@ -263,6 +263,8 @@ def _advance(
     trial, n_e_steps, proposal_failed = _try(problem, blocks, stand, proposal, known.active)
     is_em = (proposal.is_em | proposal_failed) & known.active
     accepted, state, lost = _accept(problem, blocks, stand, trial, is_em)
+    if lost.sum() <= ROUNDING * (abs(stand.state.objective) + rule.total_weight):
+        lost = np.zeros_like(lost)
     following = _stand(problem, blocks, accelerator, state)
     move = describe_move(blocks, following.objectives, is_em, lost, stand.point.chart, following.point.chart)
     progress.history.append(following.state.objective)  # type: ignore[attr-defined]

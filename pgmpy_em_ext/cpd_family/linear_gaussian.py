@@ -22,7 +22,7 @@ where the likelihood has no bound but the floor's, and a step that is much too l
 LEAST_LEFT = 2.0**-40
 """What part of a residual sum of squares an M-step leaves at least: less is rounding of the difference."""
 
-FEW = 2
+FEW = 4
 """Records for each coefficient, up to which a regression that meets them exactly is taken as collapsed."""
 
 SHRINK = 0.05
