@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         ImpossibleEvidenceError,
         MemoryBudgetError,
         NotReplicatedWarning,
+        OutOfRangeError,
     )
     from pgmpy_em_ext.finish import ReductionSummary
     from pgmpy_em_ext.identifiability import Identifiability
@@ -71,6 +72,7 @@ _MODULES = {
     "MonteCarloErrors": "uncertainty",
     "Network": "network",
     "NotReplicatedWarning": "exceptions",
+    "OutOfRangeError": "exceptions",
     "Prior": "prior",
     "ReductionSummary": "finish",
     "Restart": "restarts",
@@ -120,6 +122,7 @@ __all__ = [
     "MonteCarloErrors",
     "Network",
     "NotReplicatedWarning",
+    "OutOfRangeError",
     "Prior",
     "ReductionSummary",
     "Restart",

@@ -114,6 +114,8 @@ class Move(NamedTuple):
         After it, in nats.
     is_em : bool ndarray of shape (n_blocks + 1,)
         Where it was an EM step.
+    lost : float ndarray of shape (n_blocks + 1,)
+        What an EM step would have lost, in nats, so that it was refused.
     curvature : float ndarray of shape (n_blocks + 1,)
         See `BlockProgress`.
     decrement : float ndarray of shape (n_blocks + 1,)
@@ -123,23 +125,31 @@ class Move(NamedTuple):
 
     objectives: FloatArray
     is_em: BoolArray
+    lost: FloatArray
     curvature: FloatArray
     decrement: FloatArray
 
 
 def describe_move(
-    blocks: Blocks, objectives: FloatArray, is_em: BoolArray, before: Chart | None, after: Chart | None
+    blocks: Blocks,
+    objectives: FloatArray,
+    is_em: BoolArray,
+    lost: FloatArray,
+    before: Chart | None,
+    after: Chart | None,
 ) -> Move:
     """Measure the curvature along a move, and the gradient after it; nothing is known without charts."""
     unknown = np.full(blocks.n_blocks + 1, np.inf)
     if before is None or after is None:
-        return Move(objectives, is_em, unknown, unknown)
+        return Move(objectives, is_em, lost, unknown, unknown)
     step = after.position - before.position
-    bend = block_sums(blocks, step * (before.gradient - after.gradient))
-    length = block_sums(blocks, after.metric.squares(step))
-    curvature = np.divide(bend, length, out=unknown.copy(), where=length > 0)
-    decrement = block_sums(blocks, after.metric.inverse_squares(after.gradient))
-    return Move(objectives, is_em, curvature, decrement)
+    with np.errstate(over="ignore", invalid="ignore"):  # far from the data; what is not finite says nothing
+        bend = block_sums(blocks, step * (before.gradient - after.gradient))
+        length = block_sums(blocks, after.metric.squares(step))
+        curvature = np.divide(bend, length, out=unknown.copy(), where=length > 0)
+        decrement = block_sums(blocks, after.metric.inverse_squares(after.gradient))
+    curvature = np.where(np.isnan(curvature), np.inf, curvature)
+    return Move(objectives, is_em, lost, curvature, decrement)
 
 
 def advance_blocks(
@@ -162,6 +172,7 @@ def advance_blocks(
         else:
             rounding = ROUNDING * (abs(float(recent[-1, block])) + rule.total_weight)
             gap[block] = curvature_gap(float(move.decrement[block]), float(curvature[:, block].min()), rounding)
+    gap = np.where(active, np.maximum(gap, move.lost[:-1]), gap)
     n_calm = np.where(gap < CAUTION * rule.tol / max(len(gap), 1), progress.n_calm + 1, 0)
     still = progress.active.copy()
     if may_rest and n_iter >= rule.min_iter:

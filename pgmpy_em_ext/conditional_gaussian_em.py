@@ -69,9 +69,10 @@ class ConditionalGaussianEM(HybridEM, BaseParameterEstimator):
     ridge : float, default 0
         In records: given the variance s of standardised columns, coefficients are normal with mean 0 and
         variance s / ridge.
-    variance_floor : float, default 1e-6
-        Part of a column's variance below which that of its residuals does not fall, in any configuration. Without it a
-        component that takes hold of a single row would send the likelihood to infinity.
+    variance_floor : float, optional
+        Part of a column's variance below which that of its residuals does not fall, in any configuration. By default
+        that is 1e-6 where a component that takes hold of a single row would send the likelihood to infinity, and what
+        double precision can tell from zero where more complete rows than coefficients keep it from that.
     acceleration : {"auto", "squarem", "lbfgs", None}, default "auto"
         As in `WeightedEM`.
     n_jobs : int, default 1
@@ -99,6 +100,8 @@ class ConditionalGaussianEM(HybridEM, BaseParameterEstimator):
         columns, up to a constant.
     floored_ : list of CPDColumn
         Variables, and states of their discrete parents, whose residual variance is at its floor.
+    collinear_ : list of CPDColumn
+        Those whose continuous parents are collinear, to all digits, in more records than coefficients.
     unidentified_rows_ : list of CPDColumn
         Parent configurations that no record reaches: a table's column is uniform there, as in `WeightedEM`, and a
         regression keeps its start.
@@ -164,7 +167,7 @@ class ConditionalGaussianEM(HybridEM, BaseParameterEstimator):
         prior: str | Prior | dict | None = None,
         variance_prior: tuple[float, float] | None = None,
         ridge: float = 0.0,
-        variance_floor: float = 1e-6,
+        variance_floor: float | None = None,
         acceleration: str | None = "auto",
         n_jobs: int = 1,
         max_time: float | None = None,
@@ -227,7 +230,7 @@ class ConditionalGaussianEM(HybridEM, BaseParameterEstimator):
         NotReplicatedWarning
             Of several runs only one has found the best maximum.
         UserWarning
-            A variable's residual variance is at its floor.
+            A variable's residual variance is at its floor, or its parents are collinear.
         """
         settings, continuous = check_arguments(self, KNOWN)
         if not isinstance(model, DAG):

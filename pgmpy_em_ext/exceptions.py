@@ -16,17 +16,39 @@ class ImpossibleEvidenceError(ValueError):
     """
 
     def __init__(self, row: int, values: Mapping[Any, Any]) -> None:
-        self.row = row
-        self.values = dict(values)
-        observed = ", ".join(f"{name}={state!r}" for name, state in self.values.items())
+        observed = self._keep(row, values)
         super().__init__(
             f"row {row} (counting from 0) is impossible: the CPDs give probability zero to {observed}. "
             "Correct the row, or use CPDs without zeros there: another start (init_cpds, fixed_cpds), or a prior."
         )
 
+    def _keep(self, row: int, values: Mapping[Any, Any]) -> str:
+        """Keep what the error is about; returns the values in words."""
+        self.row = row
+        self.values = dict(values)
+        return ", ".join(f"{name}={state!r}" for name, state in self.values.items())
+
     def __reduce__(self) -> tuple:
         """Pickle by the two arguments, since the message is made from them."""
         return type(self), (self.row, self.values)
+
+
+class OutOfRangeError(ImpossibleEvidenceError):
+    """A row's density cannot be computed: it leaves the range of floating point, or variances are too far apart.
+
+    Parameters
+    ----------
+    row, values
+        As in `ImpossibleEvidenceError`, with the observed numbers.
+    """
+
+    def __init__(self, row: int, values: Mapping[Any, Any]) -> None:
+        observed = self._keep(row, values)
+        super(ImpossibleEvidenceError, self).__init__(
+            f"the density of row {row} (counting from 0) leaves the range of floating point: {observed}. Either a "
+            "value is too far from what the CPDs say, or they have coefficients or standard deviations of very "
+            "different sizes. Correct the value, or give other CPDs (init_cpds, fixed_cpds) or a variance_prior."
+        )
 
 
 class MemoryBudgetError(ValueError):

@@ -21,8 +21,9 @@ class GaussianArrays(NamedTuple):
         Start of each family's parameters: for each configuration the intercept, the coefficients and the
         variance.
     moment_offset : int64 ndarray of shape (n_nodes + 1,)
-        Start of each family's moments: for each configuration the sums of products of (1, parents, child), the
-        lower triangle row by row, so that the first is the sum of weights.
+        Start of each family's moments: for each configuration the sums of products of (1, parents, residual), the
+        lower triangle row by row, so that the first is the sum of weights. The residual is what the child has more
+        than the regression gives it, under the parameters that the moments were computed with.
     """
 
     parent_first: IntArray
@@ -53,6 +54,22 @@ class GaussianArrays(NamedTuple):
         matrices[:, rows, columns] = flat
         matrices[:, columns, rows] = flat
         return matrices
+
+    def about(self, products: FloatArray, parameters: FloatArray) -> FloatArray:
+        """Turn sums of products of (1, parents, child) into moments, those of residuals under some parameters.
+
+        Where residuals are small beside the child, they are lost to rounding: the E-step sums residuals themselves.
+        """
+        found = products.copy()
+        for node in range(self.n_nodes):
+            matrices, block = self.moment_matrices(products, node), self.block(parameters, node)
+            turn = np.tile(np.eye(matrices.shape[1]), (len(matrices), 1, 1))
+            turn[:, -1, :-1] = -block[:, :-1]
+            turned = np.einsum("nij,njk,nlk->nil", turn, matrices, turn)
+            rows, columns = np.tril_indices(matrices.shape[1])
+            own = slice(int(self.moment_offset[node]), int(self.moment_offset[node + 1]))
+            found[own] = turned[:, rows, columns].ravel()
+        return found
 
 
 def lay_out_families(parents: Sequence[Sequence[int]], n_configs: Sequence[int]) -> GaussianArrays:

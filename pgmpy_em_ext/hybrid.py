@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pgmpy_em_ext.gaussian import GaussianArrays
-from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.types import FloatArray, IntArray
+from pgmpy_em_ext.network import Network, contiguous_strides
+from pgmpy_em_ext.types import MISSING, FloatArray, IntArray
 
 
 class Units(NamedTuple):
@@ -16,7 +16,7 @@ class Units(NamedTuple):
     Attributes
     ----------
     center, scale : float ndarrays of shape (n_nodes,)
-        0 and 1 for latent variables; the scale is 1 for constant columns.
+        0 and 1 for latent variables; the scale of a constant column is the size of its value, or 1 where that is 0.
     """
 
     center: FloatArray
@@ -82,6 +82,15 @@ class HybridNetwork(NamedTuple):
             }
             for row in digits.tolist()
         ]
+
+    def configuration_of(self, node: int, codes: IntArray) -> IntArray:
+        """Find the number of each row's configuration of a variable's discrete parents; -1 where one is missing."""
+        config = np.zeros(len(codes), dtype=np.int64)
+        missing = np.zeros(len(codes), dtype=bool)
+        for parent, stride in zip(self.discrete_parents[node], contiguous_strides(self.cards(node)), strict=True):
+            config += codes[:, parent].astype(np.int64) * stride
+            missing |= codes[:, parent] == MISSING
+        return np.where(missing, -1, config)
 
 
 class HybridRows(NamedTuple):

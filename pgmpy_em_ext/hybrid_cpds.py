@@ -15,6 +15,9 @@ from pgmpy_em_ext.types import FloatArray
 LOWEST_VARIANCE = 1e-12
 """Part of a variable's variance that residuals must have, for half of the digits to be left."""
 
+LARGEST = 1e150
+"""Standardised coefficients and standard deviations must be below this, for their squares to be finite."""
+
 
 def write_linear(network: HybridNetwork, node: int, block: FloatArray) -> LinearGaussianCPD:
     """Turn a family without discrete parents into a pgmpy CPD."""
@@ -74,6 +77,16 @@ def read_block(network: HybridNetwork, cpd: Any, source: str) -> FloatArray:
     beta = beta[:, [0, *(1 + place for place in order)]]
     chosen = _order_configurations(network, node, cpd, source)
     return read_coefficients(beta[chosen], std[chosen], network.units.center[members], network.units.scale[members])
+
+
+def check_range(block: FloatArray, cpd: Any, source: str) -> FloatArray:
+    """Refuse numbers whose squares overflow."""
+    if not ((np.abs(block[:, :-1]) < LARGEST).all() and (block[:, -1] < LARGEST**2).all()):
+        raise ValueError(
+            f"{source}: the CPD of {cpd.variable!r} has a coefficient or a standard deviation whose square, in units "
+            "of the columns' deviations, leaves the range of floating point. Give one that is nearer to the data."
+        )
+    return block
 
 
 def check_precision(block: FloatArray, cpd: Any, source: str) -> FloatArray:

@@ -144,7 +144,10 @@ def merge_rows(rows: HybridRows) -> HybridRows:
 
 
 def standardize(network: HybridNetwork, rows: HybridRows) -> tuple[HybridNetwork, HybridRows]:
-    """Give every continuous column mean 0 and variance 1, and keep the units in the network."""
+    """Give every continuous column mean 0 and variance 1, and keep the units in the network.
+
+    A constant column has no variance; the size of its value is its unit.
+    """
     units = _measure(rows.values, rows.weight)
     return network._replace(units=units), rows._replace(values=(rows.values - units.center) / units.scale)
 
@@ -162,4 +165,4 @@ def _measure(values: FloatArray, weight: FloatArray) -> Units:
     off = np.where(observed, (values - center) / size, 0.0)
     scale = np.sqrt((shares * off**2).sum(axis=0) / safe) * size
     is_constant = scale <= 1e-12 * size
-    return Units(center, np.where(is_constant, 1.0, scale))
+    return Units(center, np.where(is_constant, size, scale))

@@ -46,7 +46,7 @@ class HybridEM:
     checkpoint: str | PathLike | None
     show_progress: bool
     acceleration: str | None
-    variance_floor: float
+    variance_floor: float | None
 
     def _fit(self, structure: Structure, settings: Settings, prepared: PreparedHybrid, stacklevel: int) -> None:
         """Run EM and set the fitted attributes."""
@@ -61,12 +61,12 @@ class HybridEM:
             has_hidden=prepared.has_hidden,
             one_step=not prepared.has_holes,
             is_exact=True,
-        )
+        )._replace(refines=prepared.network.net.n_nodes > 0)
         checkpoint = self._open_checkpoint(prepared, settings, starts)
         best, restarts = run_all(self, problem, starts, rule, settings.accelerator, checkpoint)
         begun = [starts[number].parameters for number in restarts if number < len(starts)]
         self._store(structure, prepared, problem, begun, best, restarts)
-        self._warn_of_floors(stacklevel + 1)
+        self._warn_of_regressions(prepared, best.state, stacklevel + 1)
         warn_of_the_end(self, best, stacklevel + 1)
 
     def _open_checkpoint(self, prepared: PreparedHybrid, settings: Settings, starts: Starts) -> Checkpoint | None:
@@ -75,7 +75,7 @@ class HybridEM:
         network, family = prepared.network, prepared.continuous
         discrete = "" if network.discrete is None else network.discrete.identity
         identity = f"{discrete} {network.names} {network.discrete_parents}"
-        arrays = [*prepared.rows[:3], *network.net, family.floor, family.fixed]
+        arrays = [*prepared.rows[:3], *network.net, *map(np.asarray, family.floor), family.fixed]
         arrays += [np.array([family.shape, family.scale, family.ridge]), starts[0].parameters, np.array(starts.seeds)]
         if prepared.tables is not None:
             arrays += [prepared.tables.family.pseudo_counts, prepared.tables.family.fixed]
@@ -106,11 +106,9 @@ class HybridEM:
         self._keep(prepared.network, state.parameters)
         cpds = self._write_cpds(prepared, state)
         self.parameters_ = [cpds[name] for name in structure.names]
-        floored = prepared.continuous.at_floor(state.parameters[prepared.network.n_cells :])
-        self.floored_ = [
-            CPDColumn(prepared.network.names[node], prepared.network.configurations(node)[config])
-            for node, config in floored
-        ]
+        continuous, n_cells = prepared.continuous, prepared.network.n_cells
+        self.floored_ = _name_columns(prepared, continuous.at_floor(state.parameters[n_cells:]))
+        self.collinear_ = _name_columns(prepared, continuous.collinear(state.statistics.counts[n_cells:]))
         self.ignored_columns_ = prepared.ignored_columns
 
     def _keep(self, network: HybridNetwork, parameters: FloatArray) -> None:
@@ -142,14 +140,27 @@ class HybridEM:
         """Make the CPD of a continuous variable."""
         raise NotImplementedError
 
-    def _warn_of_floors(self, stacklevel: int) -> None:
+    def _warn_of_regressions(self, prepared: PreparedHybrid, state: EMState, stacklevel: int) -> None:
+        """Warn of variances at their floor, and of coefficients that the data does not tell apart."""
         if self.floored_:
-            shown = [_name_column(column) for column in self.floored_[:5]]
-            more = f" and {len(self.floored_) - 5} more" if len(self.floored_) > 5 else ""
+            blocks = [
+                prepared.network.net.block(state.parameters[prepared.network.n_cells :], node)
+                for node in range(len(prepared.network.names))
+            ]
+            floored = prepared.continuous.at_floor(state.parameters[prepared.network.n_cells :])
+            largest = max(float(blocks[node][config, -1]) for node, config in floored)
             warnings.warn(
-                f"the residual variance of {', '.join(shown)}{more} is at its floor, {self.variance_floor:g} of the "
-                "column's: the parents determine it, it is constant, or it has fewer rows than coefficients. Take a "
-                "parent or a state out, or give a variance_prior.",
+                f"the residual variance of {_list_columns(self.floored_)} is at its floor, {largest:.2g} of the "
+                "column's (variance_floor): the parents determine it, it is constant, or it has no more rows than "
+                "coefficients. Take a parent or a state out, or give a variance_prior, such as "
+                f"(1, {_suited_scale(blocks, floored):.1g}), or another variance_floor.",
+                UserWarning,
+                stacklevel=stacklevel,
+            )
+        if self.collinear_:
+            warnings.warn(
+                f"the parents of {_list_columns(self.collinear_)} are collinear, to all digits that there are: what "
+                "they explain together is known, what each does is not. Take one of them out, or give a ridge.",
                 UserWarning,
                 stacklevel=stacklevel,
             )
@@ -322,6 +333,35 @@ def _boundary_of_tables(tables: Prepared, state: EMState, begun: list[FloatArray
     statistics = state.statistics._replace(counts=state.statistics.counts[:n_cells])
     own = state._replace(parameters=state.parameters[:n_cells], statistics=statistics)
     return find_boundary(tables.network, own, [parameters[:n_cells] for parameters in begun], ~tables.family.fixed)
+
+
+def _name_columns(prepared: PreparedHybrid, found: list[tuple[int, int]]) -> list[CPDColumn]:
+    """Name regressions, given by variable and configuration."""
+    network = prepared.network
+    return [CPDColumn(network.names[node], network.configurations(node)[config]) for node, config in found]
+
+
+def _suited_scale(blocks: list[FloatArray], floored: list[tuple[int, int]]) -> float:
+    """Give the scale of a variance prior that suits the data: the variance of the regressions that are not floored.
+
+    Those of the same variables under other states are taken; a hundredth of the column's where there are none.
+    """
+    at_floor = set(floored)
+    sound = [
+        (node, float(variance))
+        for node, block in enumerate(blocks)
+        for config, variance in enumerate(block[:, -1])
+        if (node, config) not in at_floor
+    ]
+    nodes = {node for node, _ in floored}
+    own = [variance for node, variance in sound if node in nodes]
+    return float(np.median(own)) if own else 0.01
+
+
+def _list_columns(columns: list[CPDColumn]) -> str:
+    """Write the first few in words, and how many more there are."""
+    more = f" and {len(columns) - 5} more" if len(columns) > 5 else ""
+    return ", ".join(_name_column(column) for column in columns[:5]) + more
 
 
 def _name_column(column: CPDColumn) -> str:

@@ -14,8 +14,9 @@ from pgmpy_em_ext.cpd_family.linear_gaussian import LinearGaussian
 from pgmpy_em_ext.e_step.exact import ExactEStep
 from pgmpy_em_ext.encoding import check_columns, check_weight
 from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows
-from pgmpy_em_ext.hybrid_cpds import LOWEST_VARIANCE, check_precision, read_block
+from pgmpy_em_ext.hybrid_cpds import LOWEST_VARIANCE, check_precision, check_range, read_block
 from pgmpy_em_ext.hybrid_data import find_latents, merge_rows, order_network, read_values, standardize
+from pgmpy_em_ext.hybrid_floors import variance_floors
 from pgmpy_em_ext.hybrid_start import available_case_start, draw_latent_coefficients
 from pgmpy_em_ext.initializer import AvailableCaseStart, CompleteCaseStart, Initializer, NearUniformStart
 from pgmpy_em_ext.prepare import (
@@ -51,8 +52,8 @@ class Continuous(NamedTuple):
         Shape and scale of the inverse gamma prior.
     ridge : float
         In records.
-    variance_floor : float
-        Part of a column's variance.
+    variance_floor : float or None
+        Part of a column's variance; None where the data decides.
     strategy : str or None
         Where to start; None for the default.
     init_cpds, fixed_cpds : dict
@@ -63,7 +64,7 @@ class Continuous(NamedTuple):
 
     variance_prior: tuple[float, float] | None
     ridge: float
-    variance_floor: float
+    variance_floor: float | None
     strategy: str | None
     init_cpds: Mapping[Hashable, Any]
     fixed_cpds: Mapping[Hashable, Any]
@@ -140,12 +141,7 @@ def check_arguments(estimator: Any, kinds: Kinds) -> tuple[Settings, Continuous]
     """
     accelerator = check_run(estimator)
     check_number("ridge", estimator.ridge)
-    check_number("variance_floor", estimator.variance_floor, positive=True)
-    if estimator.variance_floor < LOWEST_VARIANCE:
-        raise ValueError(
-            f"variance_floor must be at least {LOWEST_VARIANCE:g}, lest rounding decide. "
-            f"Got: {estimator.variance_floor}."
-        )
+    _check_variance_floor(estimator.variance_floor)
     _check_variance_prior(estimator.variance_prior)
     init_cpds, strategy = {}, None
     if isinstance(estimator.init_cpds, Mapping):
@@ -185,6 +181,17 @@ def check_arguments(estimator: Any, kinds: Kinds) -> tuple[Settings, Continuous]
 def _table_start(strategy: str | None) -> Initializer:
     """Say where tables start."""
     return CompleteCaseStart() if strategy == "complete_case" else AvailableCaseStart()
+
+
+def _check_variance_floor(floor: Any) -> None:
+    if floor is None:
+        return
+    check_number("variance_floor", floor, positive=True)
+    if floor < LOWEST_VARIANCE:
+        raise ValueError(
+            f"variance_floor must be at least {LOWEST_VARIANCE:g}: smaller ones are lost to rounding where values are "
+            f"missing. Got: {floor}. None lets the data decide."
+        )
 
 
 def _check_variance_prior(prior: Any) -> None:
@@ -251,9 +258,9 @@ def prepare_hybrid(
         rows = merge_rows(HybridRows(codes, values[:, place], weight[kept], kept))
     network, rows = standardize(network, rows)
     fixed = _read_fixed(network, continuous)
-    family = _make_family(network, continuous, fixed)
+    family = _make_family(network, rows, continuous, fixed)
     given = {
-        node: _lift(read_block(network, continuous.init_cpds[name], "init_cpds"), family, node)
+        node: _lift(_read_start(network, continuous.init_cpds[name]), family, node)
         for node, name in enumerate(network.names)
         if name in continuous.init_cpds
     }
@@ -293,14 +300,16 @@ def _restrict(structure: Structure, names: Sequence[Hashable]) -> Structure:
     )
 
 
-def _make_family(network: HybridNetwork, continuous: Continuous, given: Mapping[int, FloatArray]) -> LinearGaussian:
+def _make_family(
+    network: HybridNetwork, rows: HybridRows, continuous: Continuous, given: Mapping[int, FloatArray]
+) -> LinearGaussian:
     shape, scale = continuous.variance_prior or (0.0, 0.0)
     net = network.net
     fixed = np.zeros(net.n_nodes, dtype=bool)
     fixed[list(given)] = True
     # Nothing tells the unit of a latent variable without parents: mean 0 and variance 1 by convention.
     fixed[[node for node in network.latents if not net.parents(node) and not network.discrete_parents[node]]] = True
-    floor = np.full(net.n_nodes, float(continuous.variance_floor))
+    floor = variance_floors(network, rows, continuous.variance_floor)
     return LinearGaussian(net, floor, float(shape), float(scale), float(continuous.ridge), fixed)
 
 
@@ -315,8 +324,13 @@ def _read_fixed(network: HybridNetwork, continuous: Continuous) -> dict[int, Flo
         if not known:
             raise ValueError(f"fixed_cpds names {name!r}, but init_cpds does not have its CPD. Pass it in either.")
         source, cpd = known[0]
-        fixed[network.names.index(name)] = check_precision(read_block(network, cpd, source), cpd, source)
+        block = check_precision(read_block(network, cpd, source), cpd, source)
+        fixed[network.names.index(name)] = check_range(block, cpd, source)
     return fixed
+
+
+def _read_start(network: HybridNetwork, cpd: Any) -> FloatArray:
+    return check_range(read_block(network, cpd, "init_cpds"), cpd, "init_cpds")
 
 
 def _lift(block: FloatArray, family: LinearGaussian, node: int) -> FloatArray:

@@ -4,8 +4,7 @@ import numpy as np
 
 from pgmpy_em_ext.cpd_family.linear_gaussian import LinearGaussian
 from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows
-from pgmpy_em_ext.network import contiguous_strides
-from pgmpy_em_ext.types import MISSING, FloatArray, IntArray
+from pgmpy_em_ext.types import FloatArray, IntArray
 
 NOISE = 0.5
 """Variance of standardised children of latent variables at the start."""
@@ -35,7 +34,7 @@ def available_case_start(network: HybridNetwork, family: LinearGaussian, rows: H
         if complete.sum() < least:
             continue
         n_configs = int(net.n_configs[node])
-        config = _configurations(network, node, rows.codes[complete])
+        config = network.configuration_of(node, rows.codes[complete])
         products, weight = _products(rows.values[complete][:, members]), rows.weight[complete]
         all_rows = products @ weight
         of_config: FloatArray = np.stack(
@@ -46,7 +45,7 @@ def available_case_start(network: HybridNetwork, family: LinearGaussian, rows: H
         of_config[too_few] = _share_covariance(of_config, all_rows)[too_few]
         _moments(net.moment_offset, together, node)[...] = np.tile(all_rows, n_configs)
         _moments(net.moment_offset, apart, node)[...] = of_config.ravel()
-    return family.maximize(apart, family.maximize(together, start))
+    return family.regress(apart, family.regress(together, start))
 
 
 def _share_covariance(moments: FloatArray, all_rows: FloatArray) -> FloatArray:
@@ -86,16 +85,6 @@ def _products(values: FloatArray) -> FloatArray:
     design = np.vstack([np.ones(len(values)), values.T])
     one, other = np.tril_indices(len(design))
     return design[one] * design[other]
-
-
-def _configurations(network: HybridNetwork, node: int, codes: IntArray) -> IntArray:
-    """Find the number of each row's configuration of a variable's discrete parents; -1 where one of them is missing."""
-    config = np.zeros(len(codes), dtype=np.int64)
-    missing = np.zeros(len(codes), dtype=bool)
-    for parent, stride in zip(network.discrete_parents[node], contiguous_strides(network.cards(node)), strict=True):
-        config += codes[:, parent].astype(np.int64) * stride
-        missing |= codes[:, parent] == MISSING
-    return np.where(missing, -1, config)
 
 
 def draw_latent_coefficients(

@@ -48,9 +48,10 @@ class LinearGaussianEM(HybridEM, GaussianParameterEstimator):
     ridge : float, default 0
         In records: given the variance s of standardised columns, coefficients are normal with mean 0 and
         variance s / ridge.
-    variance_floor : float, default 1e-6
-        Part of a column's variance below which that of its residuals does not fall. Without it collinear
-        parents would send the likelihood to infinity.
+    variance_floor : float, optional
+        Part of a column's variance below which that of its residuals does not fall. By default that is what double
+        precision can tell from zero, where more complete rows than coefficients keep the likelihood from going to
+        infinity, and 1e-6 elsewhere.
     acceleration : {"auto", "squarem", "lbfgs", None}, default "auto"
         As in `WeightedEM`.
     n_jobs : int, default 1
@@ -95,6 +96,8 @@ class LinearGaussianEM(HybridEM, GaussianParameterEstimator):
         By ``log_likelihood_``.
     floored_ : list of CPDColumn
         Variables whose residual variance is at its floor.
+    collinear_ : list of CPDColumn
+        Variables whose parents are collinear, to all digits, in more records than coefficients.
     ignored_columns_ : tuple
         Columns of the table that are no variable of the model.
 
@@ -146,7 +149,7 @@ class LinearGaussianEM(HybridEM, GaussianParameterEstimator):
         fixed_cpds: dict[Any, LinearGaussianCPD] | list | None = None,
         variance_prior: tuple[float, float] | None = None,
         ridge: float = 0.0,
-        variance_floor: float = 1e-6,
+        variance_floor: float | None = None,
         acceleration: str | None = "auto",
         n_jobs: int = 1,
         max_time: float | None = None,
@@ -205,7 +208,7 @@ class LinearGaussianEM(HybridEM, GaussianParameterEstimator):
         NotReplicatedWarning
             Of several runs only one has found the best maximum.
         UserWarning
-            A variable's residual variance is at its floor.
+            A variable's residual variance is at its floor, or its parents are collinear.
         """
         if self.std_estimator not in ("mle", "unbiased"):
             raise ValueError(f"std_estimator must be 'mle' or 'unbiased'. Got: {self.std_estimator!r}.")

@@ -37,6 +37,8 @@ class StoppingRule(NamedTuple):
         In the time of `time.monotonic`.
     one_step : bool
         Whether no cell is missing, so that one step reaches the maximum.
+    refines : bool
+        Whether that is so but for rounding, which a second step removes where the first went far.
     total_weight : float
         In records; it scales what is taken for rounding.
     probes_saddles : bool
@@ -51,6 +53,7 @@ class StoppingRule(NamedTuple):
     min_iter: int
     deadline: float | None
     one_step: bool = False
+    refines: bool = False
     total_weight: float = 0.0
     probes_saddles: bool = False
     is_leg: bool = False
@@ -121,7 +124,7 @@ def stop_reason(
     {"converged", "max_iter", "max_time", None}
     """
     n_iter = len(history) - 1
-    if n_iter > 0 and (_met_atol(rule, largest_change) or _met_tol(rule, gaps)):
+    if n_iter > 0 and (_met_atol(rule, largest_change) or _met_tol(rule, history, gaps)):
         return "converged"
     if n_iter >= rule.max_iter:
         return "converged" if rule.one_step and n_iter > 0 else "max_iter"
@@ -134,12 +137,12 @@ def _met_atol(rule: StoppingRule, largest_change: float) -> bool:
     return rule.atol is not None and largest_change <= rule.atol
 
 
-def _met_tol(rule: StoppingRule, gaps: Sequence[float]) -> bool:
+def _met_tol(rule: StoppingRule, history: Sequence[float], gaps: Sequence[float]) -> bool:
     n_iter = len(gaps) - 1
     if rule.tol == 0:
         return False
     if rule.one_step:
-        return True
+        return not rule.refines or history[-1] - history[-2] <= rule.tol
     return n_iter >= max(rule.min_iter, PATIENCE) and max(gaps[-PATIENCE:]) < rule.tol
 
 

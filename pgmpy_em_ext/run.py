@@ -18,7 +18,7 @@ from pgmpy_em_ext.blocks import (
 )
 from pgmpy_em_ext.em import EMState, Problem, choose, evaluate, find_blocks, init, objectives
 from pgmpy_em_ext.exceptions import ImpossibleEvidenceError
-from pgmpy_em_ext.monitor import StoppingRule, aitken_gap, has_fallen, stop_reason
+from pgmpy_em_ext.monitor import ROUNDING, StoppingRule, aitken_gap, has_fallen, stop_reason
 from pgmpy_em_ext.probe import look_beyond
 from pgmpy_em_ext.types import Blocks, BoolArray, FloatArray
 
@@ -101,13 +101,13 @@ class RunResult(NamedTuple):
     Attributes
     ----------
     state : EMState
-        The last state; after a fall under an exact engine, the best one seen.
+        The last state, which under an exact engine is the best one seen.
     progress : Progress
         With it the run goes on.
     status : {"converged", "max_iter", "max_time", "callback"}
         Why the run ended.
     fell_at : int or None
-        The first step at which the objective fell by more than rounding.
+        The first step that was refused because an EM step lowered the objective, by more than rounding and ``tol``.
     errors : float ndarray of shape (n_cells,) or None
         Monte Carlo standard errors of the parameters, where E-steps were sampled and the run was
         carried to its end.
@@ -192,7 +192,7 @@ def run(
     blocks = find_blocks(problem, state.parameters)
     stand = _stand(problem, blocks, accelerator, state)
     progress = _begin(problem, progress, stand, blocks, accelerator, rule, racing)
-    best, fell_at = state, None
+    fell_at = None
     while True:
         least = rule._replace(min_iter=max(rule.min_iter, progress.not_before))
         status = stop_reason(least, progress.history, progress.gaps, progress.largest_change)
@@ -202,21 +202,20 @@ def run(
         if status == "converged" and rule.probes_saddles and may_go_on:
             beyond, progress = _probe(problem, blocks, accelerator, stand, progress, rule, racing)
             if beyond is not None:
-                stand, best = beyond, beyond.state
+                stand = beyond
                 continue
         if is_stopped:
             status = status or "callback"
         if status is not None:
-            return RunResult(best, progress, status, fell_at)
+            return RunResult(stand.state, progress, status, fell_at)
         absorbing = problem.family.absorbing(stand.state.parameters)
         if _is_many_more(absorbing, progress.zero):
             progress = progress._replace(zero=absorbing)
             problem = _without(whole, absorbing)
-        stand, progress = _advance(problem, blocks, accelerator, stand, progress, rule)
-        if has_fallen(progress.history, rule.total_weight) and problem.is_exact:
+        stand, progress, lost = _advance(problem, blocks, accelerator, stand, progress, rule)
+        now = stand.state.objective
+        if lost > rule.tol and has_fallen([now, now - lost], rule.total_weight):
             fell_at = fell_at or len(progress.history) - 1
-        if stand.state.objective > best.objective or not problem.is_exact or fell_at is None:
-            best = stand.state
 
 
 def _stand(problem: Problem, blocks: Blocks, accelerator: Accelerator, state: EMState) -> _Stand:
@@ -256,24 +255,26 @@ def _advance(
     stand: _Stand,
     progress: Progress,
     rule: StoppingRule,
-) -> tuple[_Stand, Progress]:
-    """Make one step: propose, evaluate, accept block by block."""
+) -> tuple[_Stand, Progress, float]:
+    """Make one step: propose, evaluate, accept block by block; says what EM steps would have lost, in nats."""
     known, memory = progress.blocks, progress.memory
     assert known is not None  # since _begin
     proposal = accelerator.propose(memory, stand.point, problem.family, blocks)
     trial, n_e_steps, proposal_failed = _try(problem, blocks, stand, proposal, known.active)
-    found = objectives(blocks, trial)
-    accepted = proposal.is_em | proposal_failed | (found >= stand.objectives)
-    following = _stand(problem, blocks, accelerator, choose(problem, blocks, accepted, trial, stand.state))
     is_em = (proposal.is_em | proposal_failed) & known.active
-    move = describe_move(blocks, following.objectives, is_em, stand.point.chart, following.point.chart)
+    accepted, state, lost = _accept(problem, blocks, stand, trial, is_em)
+    if lost.sum() <= ROUNDING * (abs(stand.state.objective) + rule.total_weight):
+        lost = np.zeros_like(lost)
+    following = _stand(problem, blocks, accelerator, state)
+    move = describe_move(blocks, following.objectives, is_em, lost, stand.point.chart, following.point.chart)
     progress.history.append(following.state.objective)  # type: ignore[attr-defined]
     may_rest = rule.tol > 0 and blocks.n_blocks > 1
     known = advance_blocks(known, move, rule, len(progress.history) - 1, may_rest=may_rest)
-    progress.gaps.append(_gap(progress.history, known, rule))  # type: ignore[attr-defined]
+    gap = max(_gap(progress.history, known, rule), float(lost.sum()))
+    progress.gaps.append(gap)  # type: ignore[attr-defined]
     left = steps_left(known, rule.tol, rule.total_weight)
-    refused = ~accepted | (proposal_failed & ~proposal.is_em)
-    memory = accelerator.learn(memory, stand.point, following.point, refused, left, blocks)
+    unheeded = ~accepted | (proposal_failed & ~proposal.is_em)
+    memory = accelerator.learn(memory, stand.point, following.point, unheeded, left, blocks)
     climbs = progress.blocks.active[blocks.of_cell]  # type: ignore[union-attr]
     change = float(np.abs(stand.point.target - stand.point.parameters).max(where=climbs, initial=0.0))
     progress = progress._replace(
@@ -283,7 +284,39 @@ def _advance(
         blocks=known,
         memory=memory,
     )
-    return following, progress
+    return following, progress, float(lost.sum())
+
+
+def _accept(
+    problem: Problem, blocks: Blocks, stand: _Stand, trial: EMState, is_em: BoolArray
+) -> tuple[BoolArray, EMState, FloatArray]:
+    """Keep of a trial the blocks whose objective it does not lower: the one place that sees to it.
+
+    An EM step raises the objective, but for rounding, which is large where variances are small. One that lowers it
+    all the same is refused too. Then nothing moves any more, and what it would have lost is what is not known. An
+    engine that is not exact cannot tell, so that its EM steps are made.
+
+    Returns
+    -------
+    accepted : bool ndarray of shape (n_blocks + 1,)
+        Which blocks were kept.
+    state : EMState
+        These, and the others where they were.
+    lost : float ndarray of shape (n_blocks + 1,)
+        By how much refused EM steps would have lowered the objective, in nats.
+    """
+    found, lost = objectives(blocks, trial), np.zeros(len(is_em))
+    accepted = found >= stand.objectives
+    if not problem.is_exact:
+        accepted |= is_em
+        return accepted, choose(problem, blocks, accepted, trial, stand.state), lost
+    refused = is_em & ~accepted
+    lost[refused] = stand.objectives[refused] - found[refused]
+    state = choose(problem, blocks, accepted, trial, stand.state)
+    fall = stand.state.objective - state.objective
+    if fall > 0:  # what blocks gain is less than the rounding of their sum, or the engine's sum is not theirs
+        return np.zeros_like(accepted), stand.state, np.where(is_em, fall / max(is_em.sum(), 1), 0.0)
+    return accepted, state, lost
 
 
 def _probe(

@@ -294,7 +294,7 @@ class TestBeyondTheEnd:
                 went_on = run(problem, stopped.progress, wary, accelerator=ACCELERATIONS[method])
                 assert went_on.history[: len(stopped.history)] == stopped.history
                 gains.append(went_on.state.objective - stopped.state.objective)
-        assert min(gains) >= 0
+        assert min(gains) > -1e-10  # the sum over blocks is rounded anew where a run is taken up
         assert max(gains) > 0.1
 
 

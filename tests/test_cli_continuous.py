@@ -166,7 +166,7 @@ class TestFit:
         assert summary(result)["empty columns"].strip() == "Weight (taken as latent)"
         assert "variances: Height | Sex=m" in summary(result)["at their floor"]
         assert "Height' given Sex=m is at its floor" in result.stderr
-        assert "or give a --variance-prior." in result.stderr
+        assert "or give a --variance-prior, such as 1:0.08, or another --variance-floor." in result.stderr
         arguments = "fit", "--network", edges, "--data", data, "--continuous", "Weight", "--output"
         result = succeed(*arguments, tmp_path / "p.json", "--variance-prior", "1:0.01")
         assert "at their floor" not in summary(result)
@@ -259,7 +259,7 @@ class TestFit:
         ("arguments", "message"),
         [
             (["--variance-prior", "1:-1"], "--variance-prior's scale must be a number > 0. Got: -1.0."),
-            (["--variance-floor", "1e-20"], "--variance-floor must be at least 1e-12, lest rounding decide."),
+            (["--variance-floor", "1e-20"], "--variance-floor must be at least 1e-12: smaller ones are lost"),
             (["--ridge", "-1"], "--ridge must be a number >= 0. Got: -1.0."),
         ],
     )

@@ -63,6 +63,11 @@ def complete_data_objective(family, moments, parameters):
     return found
 
 
+def chart_of(family, parameters, products):
+    """A chart for complete data with these products of (1, parents, child)."""
+    return family.chart(parameters, family.net.about(products, parameters))
+
+
 NET = lay_out_families([[], [0], [0, 1], [0, 1, 2]], [1, 3, 2, 4])
 """With configurations of discrete parents, as many as there might be."""
 
@@ -79,7 +84,7 @@ class TestRegressionCoordinates:
     @given(complete_cases())
     def test_the_gradient_is_that_of_the_objective(self, case):
         family, moments, parameters, rng = case
-        chart = family.chart(parameters, moments)
+        chart = chart_of(family, parameters, moments)
         direction = family.tangent(chart.position, rng.normal(size=len(parameters)))
 
         def objective(length):
@@ -103,14 +108,14 @@ class TestRegressionCoordinates:
     @given(complete_cases())
     def test_the_metric_is_the_information_of_complete_data_at_their_maximum(self, case):
         family, moments, parameters, rng = case
-        best = family.maximize(moments, parameters)
-        chart = family.chart(best, moments)
+        best = family.regress(moments, parameters)
+        chart = chart_of(family, best, moments)
         np.testing.assert_allclose(chart.gradient, 0, atol=1e-8)
         direction = family.tangent(chart.position, rng.normal(size=len(best)))
         there, here = (chart.position + sign * 1e-5 * direction for sign in (1, -1))
         change = (
-            family.chart(family.retract(here, best, best), moments).gradient
-            - family.chart(family.retract(there, best, best), moments).gradient
+            chart_of(family, family.retract(here, best, best), moments).gradient
+            - chart_of(family, family.retract(there, best, best), moments).gradient
         )
         np.testing.assert_allclose(chart.metric.times(direction), change / 2e-5, rtol=1e-4, atol=1e-4)
 
@@ -118,11 +123,11 @@ class TestRegressionCoordinates:
     @given(complete_cases())
     def test_a_step_of_the_solved_gradient_is_an_em_step(self, case):
         family, moments, parameters, rng = case
-        target = family.maximize(moments, parameters)
-        near = family.chart(target, moments).position
+        target = family.regress(moments, parameters)
+        near = chart_of(family, target, moments).position
         near = near + 1e-4 * family.tangent(near, rng.normal(size=len(near)))
         near = family.retract(near, target, target)
-        chart = family.chart(near, moments)
+        chart = chart_of(family, near, moments)
         found = family.retract(chart.position + chart.metric.solve(chart.gradient), target, near)
         np.testing.assert_allclose(found, target, rtol=1e-6, atol=1e-6)
 
@@ -130,7 +135,7 @@ class TestRegressionCoordinates:
     @given(complete_cases())
     def test_operators_fit_together(self, case):
         family, moments, parameters, rng = case
-        chart = family.chart(parameters, moments)
+        chart = chart_of(family, parameters, moments)
         check_metric(chart.metric, family.tangent(chart.position, rng.normal(size=len(parameters))), rng)
         np.testing.assert_array_equal(chart.metric.informed, ~np.repeat(family.fixed, np.diff(NET.offset)))
 
@@ -138,7 +143,7 @@ class TestRegressionCoordinates:
     @given(complete_cases())
     def test_there_and_back(self, case):
         family, moments, parameters, _ = case
-        chart = family.chart(parameters, moments)
+        chart = chart_of(family, parameters, moments)
         np.testing.assert_allclose(family.retract(chart.position, parameters, parameters), parameters, rtol=1e-14)
 
     def test_directions_without_information(self):
@@ -152,7 +157,7 @@ class TestRegressionCoordinates:
         moments[-10:] = 0.0
         family = regressions(net, fixed=(0,))
         parameters = np.ones(net.offset[-1])
-        chart = family.chart(parameters, moments)
+        chart = chart_of(family, parameters, moments)
         none = np.zeros(len(parameters))
         none[-7:-5] = 1, -1  # what one parent gains the other loses
         assert abs(chart.gradient @ none) < 1e-9 * np.abs(chart.gradient).max()
@@ -171,10 +176,10 @@ class TestRegressionCoordinates:
         net = lay_out_families([[]], [1])
         moments = np.array([10.0, 0.0, 10.0])
         low, high = (regressions(net, floor=floor) for floor in (0.5, 2.0))
-        rises = low.chart(np.array([0.0, 0.5]), moments)
+        rises = chart_of(low, np.array([0.0, 0.5]), moments)
         assert rises.gradient[1] == pytest.approx(10)
         assert rises.metric.informed.all()
-        held = high.chart(np.array([0.3, 2.0]), moments)
+        held = chart_of(high, np.array([0.3, 2.0]), moments)
         np.testing.assert_allclose(held.gradient, [-1.5, 0])
         np.testing.assert_array_equal(held.metric.informed, [True, False])
         np.testing.assert_allclose(held.metric.solve(np.ones(2)), [0.2, 0])
@@ -189,9 +194,9 @@ class TestRegressionCoordinates:
         net = lay_out_families([[], [0]], [1, 1])
         moments = np.concatenate([[1000, 0, 1000], (rows.T @ rows)[np.tril_indices(3)]])
         family = regressions(net, floor=1e-12)
-        best = family.maximize(moments, np.ones(5))
+        best = family.regress(moments, np.ones(5))
         assert best[-1] == pytest.approx(1e-6, rel=0.1)
-        chart = family.chart(best, moments)
+        chart = chart_of(family, best, moments)
         assert chart.metric.inverse_squares(chart.gradient).sum() < 1e-12
         check_metric(chart.metric, rng.normal(size=5), rng)
 

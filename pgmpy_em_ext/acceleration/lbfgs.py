@@ -105,12 +105,13 @@ class LBFGS(Accelerator):
         assert after.chart is not None
         step = after.chart.position - before.chart.position
         change = before.chart.gradient - after.chart.gradient
-        curvature = block_sums(blocks, step * change)
+        with np.errstate(over="ignore", invalid="ignore"):  # a pair that is not finite is of no use
+            curvature = block_sums(blocks, step * change)
+            size = block_sums(blocks, after.chart.metric.inverse_squares(change))
         curvature = np.where(np.isfinite(curvature) & (curvature > 0), curvature, 0.0)
         twice = refused & (memory.length < 1)
         length = np.where(twice, 0.0, np.where(refused, SHORTER, 1.0))
         curvatures = tuple(np.where(twice, 0.0, known) for known in memory.curvatures)
-        size = block_sums(blocks, after.chart.metric.inverse_squares(change))
         usable = (curvature > 0) & (size > 0)
         scale = np.where(usable, curvature / np.where(usable, size, 1.0), memory.scale)
         engaged = memory.engaged | (memory.n_steps + 1 >= N_FIRST_EM_STEPS)

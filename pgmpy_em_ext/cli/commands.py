@@ -78,7 +78,10 @@ def main() -> None:
 )
 @click.option("--ridge", type=float, metavar="RECORDS", help="Of coefficients, standardised: draws them to 0.")
 @click.option(
-    "--variance-floor", type=float, metavar="SHARE", help="Of a column's variance, the least of its residuals; 1e-6."
+    "--variance-floor",
+    type=float,
+    metavar="SHARE",
+    help="Of a column's variance, the least of its residuals; by default the data decides.",
 )
 @click.option("--restarts", type=int, help="Runs, of which the best is kept; by default 16 with latents, else 1.")
 @click.option("--weights", metavar="COLUMN", help="Column with the weight of each row.")

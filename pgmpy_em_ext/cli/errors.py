@@ -26,6 +26,7 @@ IN_OUR_WORDS = (
     (r"^e_step '", "--e-step '"),
     (r"^(tol|max_iter|max_time|seed) must", lambda found: f"--{found[1].replace('_', '-')} must"),
     (r"^n_init must", "--restarts must"),
+    (r"such as \((\S+), (\S+)\), or another variance_floor", r"such as \1:\2, or another variance_floor"),
     (r"\b(variance_prior|variance_floor)\b", lambda found: f"--{found[1].replace('_', '-')}"),
     (r"^ridge must", "--ridge must"),
     (r"^n_jobs must", "--jobs must"),

@@ -1,5 +1,6 @@
 """Linear regressions with normal residuals, for each configuration of the discrete parents: M-step and prior."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,12 @@ FACTOR = 100.0
 """By how much the variance after an accelerated step differs at most from that after an EM step: it may tend to zero,
 where the likelihood has no bound but the floor's, and a step that is much too long overflows."""
 
+LEAST_LEFT = 2.0**-40
+"""What part of a residual sum of squares an M-step leaves at least: less is rounding of the difference."""
+
+FEW = 4
+"""Records for each coefficient, up to which a regression that meets them exactly is taken as collapsed."""
+
 SHRINK = 0.05
 """What part of a variance's value after an EM step an extrapolated step leaves it at least."""
 
@@ -33,7 +40,7 @@ class LinearGaussian:
     ----------
     net : GaussianArrays
         The layout.
-    floor : float ndarray of shape (n_nodes,)
+    floor : sequence of n_nodes float ndarrays of shape (n_configs,), or of floats
         Variances are not smaller than these. The maximum under that constraint is the M-step, so that the
         objective does not fall.
     shape, scale : float
@@ -50,17 +57,22 @@ class LinearGaussian:
     """
 
     net: GaussianArrays
-    floor: FloatArray
+    floor: Sequence[FloatArray | float]
     shape: float
     scale: float
     ridge: float
     fixed: BoolArray
 
+    def floors(self, node: int) -> FloatArray:
+        """Give the floors of a family's variances: shape (n_configs,)."""
+        return np.broadcast_to(self.floor[node], int(self.net.n_configs[node]))
+
     def maximize(self, moments: FloatArray, previous: FloatArray) -> FloatArray:
         """Regress each child on its parents by weighted least squares, from moments.
 
-        Collinear parents share what they explain: of all least squares solutions the shortest is taken, in units of
-        the parents' own size. A configuration without any weight keeps its previous parameters, unless the prior tells.
+        What changes is regressed: the residuals under the parameters in hand. Of all changes that collinear parents
+        allow the shortest is made, in units of their own size, so that they share what they explain. A configuration
+        without any weight keeps its previous parameters, unless the prior tells.
 
         Parameters
         ----------
@@ -72,30 +84,49 @@ class LinearGaussian:
         parameters = previous.copy()
         for node in np.flatnonzero(~self.fixed).tolist():
             matrices = self.net.moment_matrices(moments, node)
-            found = matrices[:, 0, 0] > 0
-            block = self.net.block(parameters, node)
-            block[found] = self._regress(matrices[found], float(self.floor[node]))
+            block, floor = self.net.block(parameters, node), self.floors(node)
+            moves = self._moves(matrices, block, floor)
+            block[moves] = self._regress(matrices[moves], block[moves, :-1], floor[moves])
             if self.scale > 0:
-                self._follow_prior(block, ~found, float(self.floor[node]))
+                self._follow_prior(block, matrices[:, 0, 0] <= 0, floor)
         return parameters
 
-    def _follow_prior(self, block: FloatArray, unknown: BoolArray, floor: float) -> None:
+    @staticmethod
+    def _moves(matrices: FloatArray, block: FloatArray, floor: FloatArray) -> BoolArray:
+        """Mark the configurations that an M-step moves: those with records, but for the collapsed.
+
+        Where few records are met to within the floor, the likelihood has no bound but the floor's, and goes on rising
+        for thousands of steps, as coefficients adapt to what they say of missing values. There is nothing to be found.
+        """
+        weight, n_coefficients = matrices[:, 0, 0], block.shape[1] - 1
+        collapsed = (block[:, -1] <= floor) & (matrices[:, -1, -1] <= floor * weight)
+        return (weight > 0) & ~(collapsed & (weight <= FEW * n_coefficients))
+
+    def _follow_prior(self, block: FloatArray, unknown: BoolArray, floor: FloatArray) -> None:
         """Put configurations without any record where the prior is highest, in place; flat directions stay."""
         n_slopes = block.shape[1] - 2 if self.ridge > 0 else 0
-        block[unknown, -1] = max(2 * self.scale / (2 * self.shape + 2 + n_slopes), floor)
+        block[unknown, -1] = np.maximum(2 * self.scale / (2 * self.shape + 2 + n_slopes), floor[unknown])
         if self.ridge > 0:
             block[unknown, 1:-1] = 0.0
 
-    def _regress(self, matrices: FloatArray, floor: float) -> FloatArray:
-        """Give intercepts, coefficients and variances, one row for each matrix of moments."""
-        equations = normal_equations(matrices, self.ridge)
-        solution = equations.solve(equations.with_child)
-        variance = np.maximum(self._residual(equations, solution) / self._n_records(equations), floor)
-        return np.column_stack([solution, variance])
+    def regress(self, products: FloatArray, previous: FloatArray) -> FloatArray:
+        """Make an M-step from sums of products of (1, parents, child), as a table yields them."""
+        return self.maximize(self.net.about(products, previous), previous)
 
-    def _residual(self, equations: NormalEquations, coefficients: FloatArray) -> FloatArray:
+    def _regress(self, matrices: FloatArray, coefficients: FloatArray, floor: FloatArray) -> FloatArray:
+        """Give intercepts, coefficients and variances, one row for each matrix of moments."""
+        equations = normal_equations(matrices, coefficients, self.ridge)
+        change = equations.solve(equations.slope)
+        before = self._residual(equations)
+        # What is less than rounding of the sum before is not known. A larger variance is on the safe side: it raises
+        # the likelihood, and the next step's residuals tell.
+        after = np.maximum(before - (change * equations.slope).sum(axis=1), LEAST_LEFT * before)
+        variance = np.maximum(after / self._n_records(equations), floor)
+        return np.column_stack([coefficients + change, variance])
+
+    def _residual(self, equations: NormalEquations) -> FloatArray:
         """Residual sums of squares, with what the priors add to them."""
-        return equations.residual(coefficients) + 2 * self.scale
+        return equations.residual + 2 * self.scale
 
     def _n_records(self, equations: NormalEquations) -> FloatArray:
         """Count the records over which these are divided, with what the priors add."""
@@ -142,9 +173,9 @@ class LinearGaussian:
     def chart(self, parameters: FloatArray, moments: FloatArray, position: FloatArray | None = None) -> Chart:
         """Give coefficients as they are, and half the log of each variance.
 
-        With M the moments of z = (1, parents), T those of z with the child, R the residual sum of squares and n the
-        records, priors included in all of them, the gradient is (T - M b) / s for the coefficients b and R / s - n
-        for half the log of the variance s. The complete-data information is M / s and 2 n; it joins coefficients of one
+        With M the moments of z = (1, parents), g those of z with the residual, R the residual sum of squares and n the
+        records, priors included in all of them, the gradient is g / s for the coefficients and R / s - n for half the
+        log of the variance s. The complete-data information is M / s and 2 n; it joins coefficients of one
         configuration only. A variance at its floor that would fall is held, and so are collinear directions, and
         configurations without weight.
 
@@ -160,18 +191,17 @@ class LinearGaussian:
         found, gradient = parameters.copy(), np.zeros_like(parameters)
         parts = []
         for node in range(self.net.n_nodes):
-            block, floor = self.net.block(parameters, node), float(self.floor[node])
+            block, floor = self.net.block(parameters, node), self.floors(node)
             self.net.block(found, node)[:, -1] = np.log(block[:, -1]) / 2
             if self.fixed[node]:
                 continue
             matrices = self.net.moment_matrices(moments, node)
-            configs = np.flatnonzero(matrices[:, 0, 0] > 0)
-            equations = normal_equations(matrices[configs], self.ridge)
-            coefficients, variance = block[configs, :-1], block[configs, -1]
-            n_records = self._n_records(equations)
-            of_variance = self._residual(equations, coefficients) / variance - n_records
-            moves = (variance > floor) | (of_variance > 0)
-            rows = [equations.slope(coefficients) / variance[:, None], np.where(moves, of_variance, 0.0)]
+            configs = np.flatnonzero(self._moves(matrices, block, floor))
+            equations = normal_equations(matrices[configs], block[configs, :-1], self.ridge)
+            variance, n_records = block[configs, -1], self._n_records(equations)
+            of_variance = self._residual(equations) / variance - n_records
+            moves = (variance > floor[configs]) | (of_variance > 0)
+            rows = [equations.slope / variance[:, None], np.where(moves, of_variance, 0.0)]
             self.net.block(gradient, node)[configs] = np.column_stack(rows)
             information = np.where(moves, 2 * n_records, 0.0)
             parts.append(RegressionInformation(node, configs, equations, variance, information))
@@ -224,15 +254,25 @@ class LinearGaussian:
 
     def _keep_above_floor(self, variance: FloatArray, target: FloatArray, node: int) -> FloatArray:
         """Raise variances to the floor; those that EM leads to the floor follow it."""
-        floor = float(self.floor[node])
+        floor = self.floors(node)
         return np.where(target <= floor, target, np.maximum(variance, floor))
+
+    def collinear(self, moments: FloatArray) -> list[tuple[int, int]]:
+        """List the nodes and configurations with more records than coefficients, which do not tell these apart."""
+        found = []
+        for node in np.flatnonzero(~self.fixed).tolist():
+            matrices = self.net.moment_matrices(moments, node)
+            equations = normal_equations(matrices, np.zeros_like(matrices[:, 0, :-1]), self.ridge)
+            lost = (equations.values == 0).any(axis=1) & (equations.weight > equations.values.shape[1])
+            found += [(node, config) for config in np.flatnonzero(lost).tolist()]
+        return found
 
     def at_floor(self, parameters: FloatArray) -> list[tuple[int, int]]:
         """List the nodes and configurations whose variance is at its floor."""
         return [
             (node, config)
             for node in np.flatnonzero(~self.fixed).tolist()
-            for config in np.flatnonzero(self.net.block(parameters, node)[:, -1] <= self.floor[node]).tolist()
+            for config in np.flatnonzero(self.net.block(parameters, node)[:, -1] <= self.floors(node)).tolist()
         ]
 
 
@@ -261,6 +301,6 @@ def write_coefficients(block: FloatArray, center: FloatArray, scale: FloatArray)
 def read_coefficients(beta: FloatArray, std: FloatArray, center: FloatArray, scale: FloatArray) -> FloatArray:
     """Turn coefficients in the user's units into standardised parameters: the inverse of `write_coefficients`."""
     slopes = beta[:, 1:]
-    intercept = (beta[:, 0] - center[-1] + slopes @ center[:-1]) / scale[-1]
-    with np.errstate(over="ignore"):  # whoever needs a finite variance checks it
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller checks what must be finite
+        intercept = (beta[:, 0] - center[-1] + slopes @ center[:-1]) / scale[-1]
         return np.column_stack([intercept, slopes * scale[:-1] / scale[-1], (std / scale[-1]) ** 2])

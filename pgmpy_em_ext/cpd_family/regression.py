@@ -9,21 +9,25 @@ from pgmpy_em_ext.cpd_family._base import Metric, Whitening
 from pgmpy_em_ext.gaussian import GaussianArrays
 from pgmpy_em_ext.types import BoolArray, FloatArray, IntArray
 
-COLLINEAR = 1e-10
-"""Eigenvalues of parents' moments, scaled to ones on the diagonal, below which a direction is not there."""
+COLLINEAR = 1e-13
+"""Eigenvalues of parents' moments, scaled to ones on the diagonal, below which a direction is not there: sums of
+products are known to some 1e-15 of their size."""
 
 
 class NormalEquations(NamedTuple):
-    """Normal equations of n regressions with k coefficients each, intercepts first.
+    """Normal equations of n regressions with k coefficients each, intercepts first, about the coefficients in hand.
+
+    They ask for changes of the coefficients, from what the residuals have in common with the parents. So a change is
+    known to as many digits as it has, however small residuals are beside the child's own values.
 
     Attributes
     ----------
     design : float ndarray of shape (n, k, k)
         Weighted sums of products of (1, parents), with the ridge, in records.
-    with_child : float ndarray of shape (n, k)
-        Those with the child.
-    child : float ndarray of shape (n,)
-        That of the child with itself.
+    slope : float ndarray of shape (n, k)
+        Half by how much the residual sums fall with each coefficient.
+    residual : float ndarray of shape (n,)
+        Residual sums of squares, with the ridge's part.
     size : float ndarray of shape (n, k)
         Roots of the design's diagonal, by which it is scaled before it is taken apart.
     vectors, values : float ndarrays of shapes (n, k, k) and (n, k)
@@ -31,8 +35,8 @@ class NormalEquations(NamedTuple):
     """
 
     design: FloatArray
-    with_child: FloatArray
-    child: FloatArray
+    slope: FloatArray
+    residual: FloatArray
     size: FloatArray
     vectors: FloatArray
     values: FloatArray
@@ -59,35 +63,30 @@ class NormalEquations(NamedTuple):
         along = np.einsum("nij,ni->nj", self.vectors, vectors / self.size) * (self.values > 0)
         return np.einsum("nij,nj->ni", self.vectors, along) * self.size
 
-    def slope(self, coefficients: FloatArray) -> FloatArray:
-        """Half by how much the residual sums fall with each coefficient: shape (n, k)."""
-        return self.project(self.with_child - np.einsum("nij,nj->ni", self.design, coefficients))
 
-    def residual(self, coefficients: FloatArray) -> FloatArray:
-        """Residual sums of squares under some coefficients, the ridge's included: shape (n,)."""
-        explained = np.einsum("ni,nij,nj->n", coefficients, self.design, coefficients)
-        residual = self.child - 2 * np.einsum("ni,ni->n", coefficients, self.with_child) + explained
-        return np.maximum(residual, 0.0)
-
-
-def normal_equations(matrices: FloatArray, ridge: float) -> NormalEquations:
+def normal_equations(matrices: FloatArray, coefficients: FloatArray, ridge: float) -> NormalEquations:
     """Take regressions apart.
 
     Parameters
     ----------
     matrices : float ndarray of shape (n, 1 + k, 1 + k)
-        Weighted sums of products of (1, parents, child), in records; negative eigenvalues are rounding.
+        Weighted sums of products of (1, parents, residual), in records; negative eigenvalues are rounding.
+    coefficients : float ndarray of shape (n, k)
+        Those of the residuals.
     ridge : float
         Added for each slope, in records.
     """
-    design, with_child = matrices[:, :-1, :-1].copy(), matrices[:, :-1, -1]
+    design = matrices[:, :-1, :-1].copy()
     slopes = np.arange(1, design.shape[1])
     design[:, slopes, slopes] += ridge
+    slope, residual = matrices[:, :-1, -1].copy(), matrices[:, -1, -1].copy()
+    slope[:, 1:] -= ridge * coefficients[:, 1:]
+    residual += ridge * (coefficients[:, 1:] ** 2).sum(axis=1)
     diagonal = np.diagonal(design, axis1=1, axis2=2)
     size = np.where(diagonal > 0, np.sqrt(np.maximum(diagonal, 0.0)), 1.0)
     values, vectors = np.linalg.eigh(design / size[:, :, None] / size[:, None, :])
-    values = np.where(values > COLLINEAR, values, 0.0)
-    return NormalEquations(design, with_child, matrices[:, -1, -1], size, vectors, values)
+    found = NormalEquations(design, slope, residual, size, vectors, np.where(values > COLLINEAR, values, 0.0))
+    return found._replace(slope=found.project(slope))
 
 
 class RegressionInformation(NamedTuple):

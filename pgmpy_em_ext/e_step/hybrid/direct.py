@@ -54,11 +54,14 @@ class DirectSums(NamedTuple):
         Expected moments.
     log_likelihood : float ndarray of shape (n_tasks,)
         In nats; not finite for rows that are impossible.
+    log_prior : float ndarray of shape (n_configs, n_patterns)
+        Log-probabilities of the completions, by the rows' patterns.
     """
 
     counts: FloatArray
     moments: FloatArray
     log_likelihood: FloatArray
+    log_prior: FloatArray
 
 
 def prepare_direct(network: HybridNetwork, rows: HybridRows, group: Group, layout: Layout) -> DirectGroup:
@@ -156,4 +159,4 @@ def sum_directly(
     counts = np.zeros(n_cells + 1)
     for cells in direct.cells:
         counts += weighted_bincount(cells.ravel(), records.ravel(), len(counts))
-    return DirectSums(counts[:-1], moments, log_likelihood)
+    return DirectSums(counts[:-1], moments, log_likelihood, log_prior)

@@ -14,7 +14,7 @@ from pgmpy_em_ext.e_step.exact import ExactEStep
 from pgmpy_em_ext.e_step.exact.engine import ExactPlan
 from pgmpy_em_ext.e_step.hybrid.direct import DirectGroup, DirectSums, prepare_direct, sum_directly
 from pgmpy_em_ext.e_step.hybrid.layout import Layout, add_evidence_nodes, lay_out_rows
-from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError
+from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError, OutOfRangeError
 from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows
 from pgmpy_em_ext.reduction import take_evidence
 from pgmpy_em_ext.types import Blocks, BoolArray, ExpectedStatistics, FloatArray, IntArray
@@ -158,8 +158,8 @@ class HybridEStep(EStep):
     >>> rows = continuous_rows(np.array([[1.0], [3.0], [np.nan]]))
     >>> engine = HybridEStep()
     >>> statistics = engine.expected_statistics(engine.prepare(network, rows), np.array([2.0, 1.0]))
-    >>> statistics.counts  # records, their sum, and that of their squares
-    array([ 2.,  4., 10.])
+    >>> statistics.counts  # records, the sum of their residuals, and that of their squares
+    array([2., 0., 2.])
     >>> round(statistics.log_likelihood, 4)
     -2.8379
     """
@@ -286,7 +286,9 @@ class HybridEStep(EStep):
         Raises
         ------
         ImpossibleEvidenceError
-            A row is impossible, or its density is zero in floating point.
+            A row is impossible.
+        OutOfRangeError
+            Its density cannot be told in floating point.
         MemoryBudgetError
             The responsibilities that are wanted do not fit.
         """
@@ -327,14 +329,16 @@ class HybridEStep(EStep):
 
         Not by products of numpy's linear algebra, whose threads would go on spinning beside ours.
         """
-        total = float((plan.rows.weight * by_row).sum())
+        with np.errstate(invalid="ignore"):  # what is not finite is told below
+            total = float((plan.rows.weight * by_row).sum())
         for direct, own in zip(plan.direct, sums, strict=False):
             total += float((direct.weight * own.log_likelihood).sum())
         if not np.isfinite(total):
-            by_row = by_row.copy()
+            by_row, excluded = by_row.copy(), np.zeros(len(by_row), dtype=bool)
             for direct, own in zip(plan.direct, sums, strict=False):
                 by_row[direct.row] += own.log_likelihood
-            self._check(plan, by_row)
+                excluded[direct.row] = (own.log_prior.max(axis=0) == -np.inf)[direct.pattern]
+            self._check(plan, by_row, excluded)
         return total
 
     def _eliminate(
@@ -421,12 +425,14 @@ class HybridEStep(EStep):
         with ThreadPoolExecutor(n_threads) as pool:
             return list(pool.map(lambda pair: work(*pair), pairwise(edges)))
 
-    def _check(self, plan: HybridPlan, log_likelihood: FloatArray) -> None:
-        """Refuse rows so far off that their density is zero in floating point; the first one is named."""
+    def _check(self, plan: HybridPlan, log_likelihood: FloatArray, excluded: BoolArray | None = None) -> None:
+        """Refuse rows whose density cannot be told, or that discrete tables exclude; the first one is named."""
         lost = np.flatnonzero(~np.isfinite(log_likelihood))
         if len(lost):
             position = int(lost[np.argmin(plan.rows.row[lost])])
-            raise ImpossibleEvidenceError(int(plan.rows.row[position]), plan.rows.observed(plan.network, position))
+            is_excluded = excluded is not None and bool(excluded[position])
+            error = ImpossibleEvidenceError if is_excluded else OutOfRangeError
+            raise error(int(plan.rows.row[position]), plan.rows.observed(plan.network, position))
 
     def _discrete_engine(self) -> ExactEStep:
         return ExactEStep(n_jobs=self.n_jobs, memory_budget=self.memory_budget)

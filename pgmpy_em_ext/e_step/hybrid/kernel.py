@@ -25,6 +25,12 @@ LOG_TWO_PI = float(np.log(2 * np.pi))
 SMALLEST_LOG = -745.2
 """Numbers below this have an exponential of zero."""
 
+CANCELLED = 1e-6
+"""Part of its terms that a sum must have, for enough digits to be left."""
+
+N_REFINEMENTS = 4
+"""Times that conditional means are solved for again, where variances are of very different sizes."""
+
 N_SIDE_BY_SIDE = 256
 """Rows worked on together: few enough that the values of a hundred variables stay in a core's cache."""
 
@@ -102,12 +108,6 @@ def _find_missing(parent, first, last, f, parameters, base, place, number, at, s
 
 
 @compiled
-def _member(net, f, n_parents, j):  # type: ignore[no-untyped-def]
-    """Give the j-th member of a family, the child last."""
-    return f if j == n_parents else net.parent[net.parent_first[f] + j]
-
-
-@compiled
 def _assemble(net, families, configs, parameters, n_missing, scratch):  # type: ignore[no-untyped-def]
     """Add up the families' precisions over the missing variables, which ``scratch.place`` numbers.
 
@@ -137,13 +137,16 @@ def _assemble(net, families, configs, parameters, n_missing, scratch):  # type: 
 
 @compiled
 def _factorize(n, scratch):  # type: ignore[no-untyped-def]
-    """Turn the precision into its Cholesky factor, in place; returns half its log-determinant, -inf where it fails.
+    """Turn the precision into its Cholesky factor, in place; returns half its log-determinant.
 
-    Zeros are skipped: missing variables that no family joins cost nothing together.
+    Zeros are skipped: missing variables that no family joins cost nothing together. -inf where a pivot has lost its
+    digits to those before.
     """
-    a, half = scratch.precision, 0.0
+    a, diagonal, half = scratch.precision, scratch.weighted, 0.0
     for j in range(n):
-        if not a[j, j] > 0.0:
+        diagonal[j] = a[j, j]
+    for j in range(n):
+        if not a[j, j] > CANCELLED * diagonal[j]:
             return -np.inf
         a[j, j] = np.sqrt(a[j, j])
         half += np.log(a[j, j])
@@ -152,6 +155,53 @@ def _factorize(n, scratch):  # type: ignore[no-untyped-def]
                 a[i, j] /= a[j, j]
                 for k in range(j + 1, i + 1):
                     a[i, k] -= a[i, j] * a[k, j]
+    return half
+
+
+@compiled
+def _rotate_in(own, n, factor):  # type: ignore[no-untyped-def]
+    """Add the square of a row to the matrix whose factor is given, by Givens rotations; the row is used up."""
+    for j in range(n):
+        if own[j] == 0.0:
+            continue
+        length = np.hypot(factor[j, j], own[j])
+        cosine, sine = factor[j, j] / length, own[j] / length
+        factor[j, j] = length
+        for i in range(j + 1, n):
+            above, below = factor[i, j], own[i]
+            factor[i, j] = cosine * above + sine * below
+            own[i] = cosine * below - sine * above
+
+
+@compiled
+def _triangulate(net, families, configs, parameters, n, scratch):  # type: ignore[no-untyped-def]
+    """Compute the precision's factor as `_factorize` does, without the precision; -inf where it is singular.
+
+    Each family's row of coefficients, over its standard deviation, is rotated into the factor. That keeps the digits
+    of what families say loosely beside what others say sharply; their squares, added up, would lose them.
+    """
+    factor, own = scratch.precision, scratch.weighted
+    parent_first, parent, offset = net.parent_first, net.parent, net.offset
+    place, number, at, slope = scratch.place, scratch.number, scratch.at, scratch.slope
+    for i in range(n):
+        for j in range(n):
+            factor[i, j] = 0.0
+    for k in range(len(families)):
+        f = families[k]
+        first, last = parent_first[f], parent_first[f + 1]
+        base = offset[f] + configs[k] * (last - first + 2)
+        found = _find_missing(parent, first, last, f, parameters, base, place, number, at, slope)
+        deviation = np.sqrt(parameters[base + last - first + 1])
+        for i in range(n):
+            own[i] = 0.0
+        for i in range(found):
+            own[number[i]] = slope[i] / deviation
+        _rotate_in(own, n, factor)
+    half = 0.0
+    for j in range(n):
+        if not factor[j, j] > 0.0:
+            return -np.inf
+        half += np.log(factor[j, j])
     return half
 
 
@@ -202,8 +252,13 @@ def _find_residuals(net, f, base, parameters, values, row, n, with_means, scratc
 
 
 @compiled
-def _add_residuals(net, families, configs, parameters, values, row, n, n_missing, scratch):  # type: ignore[no-untyped-def]
-    """Sum the linear terms of the rows, ``scratch.linear``: what the residuals say where missing values are 0."""
+def _add_residuals(  # type: ignore[no-untyped-def]
+    net, families, configs, parameters, values, row, n, n_missing, with_means, scratch
+):
+    """Sum the linear terms of the rows, ``scratch.linear``: what residuals say.
+
+    Missing values are their means, or 0.
+    """
     parent_first, parent, offset = net.parent_first, net.parent, net.offset
     place, number, at, slope = scratch.place, scratch.number, scratch.at, scratch.slope
     for i in range(n_missing):
@@ -218,7 +273,7 @@ def _add_residuals(net, families, configs, parameters, values, row, n, n_missing
         if found == 0:
             continue
         inverse = 1.0 / parameters[base + last - first + 1]
-        _find_residuals(net, f, base, parameters, values, row, n, False, scratch)
+        _find_residuals(net, f, base, parameters, values, row, n, with_means, scratch)
         for i in range(found):
             _subtract(scratch.linear[number[i]], inverse * slope[i], scratch.residual, n)
 
@@ -305,14 +360,23 @@ def _solve_mean_of_one(n_missing, scratch):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _condition(net, families, configs, parameters, values, row, n, n_missing, scratch):  # type: ignore[no-untyped-def]
-    """Write the conditional means of some rows."""
+def _condition(  # type: ignore[no-untyped-def]
+    net, families, configs, parameters, values, row, n, n_missing, n_refinements, scratch
+):
+    """Write the conditional means of some rows.
+
+    Where the factor was rotated, sharp residuals drown what loose ones say, until means are such that they are small:
+    so what is left at the means is solved for again.
+    """
     if n_missing > 0 and n == 1:
         _add_residuals_of_one(net, families, configs, parameters, values, row, n_missing, scratch)
         _solve_mean_of_one(n_missing, scratch)
     elif n_missing > 0:
-        _add_residuals(net, families, configs, parameters, values, row, n, n_missing, scratch)
-        _solve_means(n, n_missing, scratch)
+        _add_residuals(net, families, configs, parameters, values, row, n, n_missing, False, scratch)
+        _solve_means(n, n_missing, False, scratch)
+    for _ in range(n_refinements):
+        _add_residuals(net, families, configs, parameters, values, row, n, n_missing, True, scratch)
+        _solve_means(n, n_missing, True, scratch)
 
 
 @compiled
@@ -335,8 +399,8 @@ def _subtract(own, factor, other, n):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _solve_means(n, n_missing, scratch):  # type: ignore[no-untyped-def]
-    """Write the rows' conditional means.
+def _solve_means(n, n_missing, is_change, scratch):  # type: ignore[no-untyped-def]
+    """Write the rows' conditional means, or add what they are to change by.
 
     By the Cholesky factor, not by the covariance, which would lose half the digits where variances are small.
     """
@@ -348,13 +412,12 @@ def _solve_means(n, n_missing, scratch):  # type: ignore[no-untyped-def]
         for b in range(n):
             own[b] *= inverse
     for i in range(n_missing - 1, -1, -1):
-        own, inverse = mean[i], 1.0 / factor[i, i]
-        for b in range(n):
-            own[b] = linear[i, b]
+        own, inverse, found = linear[i], 1.0 / factor[i, i], mean[i]
         for k in range(i + 1, n_missing):
-            _subtract(own, factor[k, i], mean[k], n)
+            _subtract(own, factor[k, i], linear[k], n)
         for b in range(n):
             own[b] *= inverse
+            found[b] = found[b] + own[b] if is_change else own[b]
 
 
 @compiled_sum
@@ -388,19 +451,24 @@ def _total(one, n):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _add_moments_of_one(net, families, configs, values, row, share, scratch, moments):  # type: ignore[no-untyped-def]
+def _add_moments_of_one(net, families, configs, parameters, values, row, share, scratch, moments):  # type: ignore[no-untyped-def]
     """Add a single row's moments as `_add_moments` does, without vectors, which cost more than they save."""
-    parent_first, parent, moment_offset = net.parent_first, net.parent, net.moment_offset
+    parent_first, parent, offset, moment_offset = net.parent_first, net.parent, net.offset, net.moment_offset
     place, mean, own = scratch.place, scratch.mean, scratch.weighted
     for k in range(len(families)):
         f = families[k]
-        first, n_parents = parent_first[f], parent_first[f + 1] - parent_first[f]
+        first, last = parent_first[f], parent_first[f + 1]
+        n_parents = last - first
+        base = offset[f] + configs[k] * (n_parents + 2)
         at = moment_offset[f] + configs[k] * ((n_parents + 2) * (n_parents + 3) // 2)
         moments[at] += share
         at += 1
         for i in range(n_parents + 1):
-            node = f if i == n_parents else parent[first + i]
-            own[i] = values[node, row] if place[node] < 0 else mean[place[node], 0]
+            if i == n_parents:
+                own[i] = _residual_of_one(parent, first, last, f, parameters, base, values, row, place, mean)
+            else:
+                node = parent[first + i]
+                own[i] = values[node, row] if place[node] < 0 else mean[place[node], 0]
             moments[at] += share * own[i]
             at += 1
             for j in range(i + 1):
@@ -409,25 +477,31 @@ def _add_moments_of_one(net, families, configs, values, row, share, scratch, mom
 
 
 @compiled
-def _add_moments(net, families, configs, values, row, shares, scratch, moments):  # type: ignore[no-untyped-def]
-    """Add the rows' moments of (1, parents, child), at their conditional means; returns the sum of the shares."""
+def _add_moments(net, families, configs, parameters, values, row, shares, scratch, moments):  # type: ignore[no-untyped-def]
+    """Add the rows' moments of (1, parents, residual), at their conditional means; returns the sum of the shares."""
     if len(shares) == 1:
-        _add_moments_of_one(net, families, configs, values, row, shares[0], scratch, moments)
+        _add_moments_of_one(net, families, configs, parameters, values, row, shares[0], scratch, moments)
         return shares[0]
     weighted, place, mean, n = scratch.weighted, scratch.place, scratch.mean, len(shares)
     total = _total(shares, n)
     for k in range(len(families)):
         f = families[k]
-        n_parents = net.parent_first[f + 1] - net.parent_first[f]
+        first = net.parent_first[f]
+        n_parents = net.parent_first[f + 1] - first
         at = net.moment_offset[f] + configs[k] * ((n_parents + 2) * (n_parents + 3) // 2)
         moments[at] += total
         at += 1
         for i in range(n_parents + 1):
-            value = _values(_member(net, f, n_parents, i), values, row, n, place, mean)
-            weight, square = _weigh(shares, value, weighted, n)
+            if i == n_parents:
+                base = net.offset[f] + configs[k] * (n_parents + 2)
+                _find_residuals(net, f, base, parameters, values, row, n, True, scratch)
+                weight, square = _weigh(shares, scratch.residual, weighted, n)
+            else:
+                value = _values(net.parent[first + i], values, row, n, place, mean)
+                weight, square = _weigh(shares, value, weighted, n)
             moments[at] += weight
             for j in range(i):
-                other = _values(_member(net, f, n_parents, j), values, row, n, place, mean)
+                other = _values(net.parent[first + j], values, row, n, place, mean)
                 moments[at + 1 + j] += _product(weighted, other, n)
             moments[at + 1 + i] += square
             at += i + 2
@@ -435,31 +509,80 @@ def _add_moments(net, families, configs, values, row, shares, scratch, moments):
 
 
 @compiled
-def _add_covariances(net, families, configs, parameters, total, scratch, moments):  # type: ignore[no-untyped-def]
+def _add_covariances(net, families, configs, parameters, total, n_missing, scratch, moments):  # type: ignore[no-untyped-def]
     """Add the conditional covariances, once for all rows that share them, to the moments."""
     parent_first, parent, offset, moment_offset = net.parent_first, net.parent, net.offset, net.moment_offset
-    covariance, place = scratch.covariance, scratch.place
+    covariance, place, along = scratch.covariance, scratch.place, scratch.weighted
     number, at, slope = scratch.number, scratch.at, scratch.slope
     for k in range(len(families)):
         f = families[k]
         first, last = parent_first[f], parent_first[f + 1]
-        found = _find_missing(parent, first, last, f, parameters, offset[f], place, number, at, slope)
-        begin = moment_offset[f] + configs[k] * ((last - first + 2) * (last - first + 3) // 2)
+        n_parents = last - first
+        base = offset[f] + configs[k] * (n_parents + 2)
+        found = _find_missing(parent, first, last, f, parameters, base, place, number, at, slope)
+        if found == 0:
+            continue
+        begin = moment_offset[f] + configs[k] * ((n_parents + 2) * (n_parents + 3) // 2)
+        of_residual = begin + (n_parents + 1) * (n_parents + 2) // 2 + 1
+        variance, size = 0.0, 0.0
         for i in range(found):
+            along[i] = 0.0
+            for j in range(found):
+                along[i] += covariance[number[i], number[j]] * slope[j]
+            variance += slope[i] * along[i]
+            size += slope[i] * slope[i] * covariance[number[i], number[i]]
+        if variance < CANCELLED * size:
+            variance = _variance_along(found, number, slope, n_missing, scratch)
+        moments[of_residual + n_parents] += total * variance
+        for i in range(found):
+            if at[i] == n_parents:
+                continue
+            moments[of_residual + at[i]] += total * along[i]
             behind = begin + (at[i] + 1) * (at[i] + 2) // 2 + 1  # the products of those before, and with the constant
             for j in range(i + 1):
                 moments[behind + at[j]] += total * covariance[number[i], number[j]]
 
 
 @compiled
+def _variance_along(found, number, slope, n_missing, scratch):  # type: ignore[no-untyped-def]
+    """Compute the conditional variance of a residual by the Cholesky factor.
+
+    As a sum of squares, where what the covariances add up to would be rounding: a child that its parents all but
+    determine is missing together with them.
+    """
+    factor, own = scratch.precision, scratch.linear
+    for i in range(n_missing):
+        own[i, 0] = 0.0
+    for i in range(found):
+        own[number[i], 0] = slope[i]
+    total = 0.0
+    for i in range(n_missing):
+        for k in range(i):
+            own[i, 0] -= factor[i, k] * own[k, 0]
+        own[i, 0] /= factor[i, i]
+        total += own[i, 0] * own[i, 0]
+    return total
+
+
+@compiled
 def _prepare(net, nodes, families, configs, parameters, scratch):  # type: ignore[no-untyped-def]
-    """Factorise what all rows of a kind share under a configuration; returns their log-density's constant."""
-    n = len(nodes)
+    """Factorise what all rows of a kind share under a configuration.
+
+    Returns
+    -------
+    constant : float
+        Of their log-densities; NaN where it fails.
+    n_refinements : int
+        How often their means are to be refined.
+    """
+    n, n_refinements = len(nodes), 0
     log_scale = _assemble(net, families, configs, parameters, n, scratch)
     half = _factorize(n, scratch)
     if half == -np.inf:
-        return np.nan
-    return 0.5 * n * LOG_TWO_PI - 0.5 * log_scale - half
+        half, n_refinements = _triangulate(net, families, configs, parameters, n, scratch), N_REFINEMENTS
+    if half == -np.inf:
+        return np.nan, 0
+    return 0.5 * n * LOG_TWO_PI - 0.5 * log_scale - half, n_refinements
 
 
 @compiled
@@ -497,7 +620,7 @@ def sweep(net, kinds, low, high, parameters, values, shares, log_density, moment
     log_density : float64 ndarray of shape (n_entries,)
         Written: natural log of the density of the observed values under each configuration; not where it is empty.
     moments : float64 ndarray
-        Added to: expected moments of (1, parents, child), lower triangle row by row; not where it is empty.
+        Added to: expected moments of (1, parents, residual), lower triangle row by row; not where it is empty.
     """
     scratch = make_scratch(len(net.offset) - 1)
     n_kinds = len(kinds.task_first) - 1
@@ -512,22 +635,22 @@ def sweep(net, kinds, low, high, parameters, values, shares, log_density, moment
         for d in range(kinds.n_configs[kind]):
             at = kinds.config_first[kind] + d * n_families
             configs = kinds.config[at : at + n_families]
-            constant = _prepare(net, nodes, families, configs, parameters, scratch)
+            constant, n_refinements = _prepare(net, nodes, families, configs, parameters, scratch)
             total = 0.0
             for start in range(first, last, N_SIDE_BY_SIDE):
                 n = min(start + N_SIDE_BY_SIDE, last) - start
                 entry = start + shift + d * kinds.entry_stride[kind]
                 row = start - kinds.task_first[kind] + kinds.row_first[kind]
-                _condition(net, families, configs, parameters, values, row, n, n_missing, scratch)
+                _condition(net, families, configs, parameters, values, row, n, n_missing, n_refinements, scratch)
                 if len(log_density) > 0:
                     own = log_density[entry : entry + n]
                     _measure(net, families, configs, parameters, values, row, constant, own, scratch)
                 if len(moments) > 0:
                     own_shares = shares[entry : entry + n]
-                    total += _add_moments(net, families, configs, values, row, own_shares, scratch, moments)
+                    total += _add_moments(net, families, configs, parameters, values, row, own_shares, scratch, moments)
             if len(moments) > 0 and n_missing > 0:
                 _invert(n_missing, scratch)
-                _add_covariances(net, families, configs, parameters, total, scratch, moments)
+                _add_covariances(net, families, configs, parameters, total, n_missing, scratch, moments)
         _forget(nodes, scratch)
         kind += 1
 
@@ -572,12 +695,12 @@ def complete_rows(net, kinds, parameters, values, shares, normals, center, mean,
         for d in range(kinds.n_configs[kind]):
             at = kinds.config_first[kind] + d * n_families
             configs = kinds.config[at : at + n_families]
-            _prepare(net, nodes, families, configs, parameters, scratch)
+            _, n_refinements = _prepare(net, nodes, families, configs, parameters, scratch)
             _invert(n_missing, scratch)
             for start in range(kinds.task_first[kind], kinds.task_first[kind + 1], N_SIDE_BY_SIDE):
                 n = min(start + N_SIDE_BY_SIDE, kinds.task_first[kind + 1]) - start
                 row = start - kinds.task_first[kind] + kinds.row_first[kind]
-                _condition(net, families, configs, parameters, values, row, n, n_missing, scratch)
+                _condition(net, families, configs, parameters, values, row, n, n_missing, n_refinements, scratch)
                 for b in range(n):
                     share = shares[start + b + shift + d * kinds.entry_stride[kind]]
                     if len(normals) > 0:
@@ -697,7 +820,7 @@ def sweep_directly(  # type: ignore[no-untyped-def]
     n_configs = len(log_prior)
     scratch = make_scratch(len(net.offset) - 1)
     largest, total = np.empty(N_SIDE_BY_SIDE), np.empty(N_SIDE_BY_SIDE)
-    constants, totals = np.empty(n_configs), np.empty(n_configs)
+    constants, totals, n_refinements = np.empty(n_configs), np.empty(n_configs), np.empty(n_configs, dtype=np.int64)
     joint = np.empty((n_configs, N_SIDE_BY_SIDE))
     kind = np.searchsorted(kinds.task_first, low, side="right") - 1
     end = np.searchsorted(kinds.task_first, high)
@@ -711,7 +834,8 @@ def sweep_directly(  # type: ignore[no-untyped-def]
         configs = kinds.config[kinds.config_first[k] : kinds.config_first[k] + n_configs * n_families]
         configs = configs.reshape((n_configs, n_families))
         for d in range(n_configs):
-            constants[d] = _prepare(net, nodes, families, configs[d], parameters, _under(d, precision, mean, scratch))
+            own = _under(d, precision, mean, scratch)
+            constants[d], n_refinements[d] = _prepare(net, nodes, families, configs[d], parameters, own)
             totals[d] = 0.0
         first, last = max(low, kinds.task_first[k]), min(high, kinds.task_first[k + 1])
         for start in range(first, last, N_SIDE_BY_SIDE):
@@ -719,7 +843,7 @@ def sweep_directly(  # type: ignore[no-untyped-def]
             row = start - kinds.task_first[k] + kinds.row_first[k]
             for d in range(n_configs):
                 own = _under(d, precision, mean, scratch)
-                _condition(net, families, configs[d], parameters, values, row, n, n_missing, own)
+                _condition(net, families, configs[d], parameters, values, row, n, n_missing, n_refinements[d], own)
                 _measure(net, families, configs[d], parameters, values, row, constants[d], joint[d, :n], own)
             own_pattern = pattern[start - low : start - low + n]
             own_weight = weight[start - low : start - low + n]
@@ -728,7 +852,7 @@ def sweep_directly(  # type: ignore[no-untyped-def]
             for d in range(n_configs):
                 own = _under(d, precision, mean, scratch)
                 found = joint[d, :n]
-                totals[d] += _add_moments(net, families, configs[d], values, row, found, own, moments)
+                totals[d] += _add_moments(net, families, configs[d], parameters, values, row, found, own, moments)
                 _add_by_pattern(found, own_pattern, records[d])
                 if len(shares) > 0:
                     entry = kinds.entry_first[k] + d * kinds.entry_stride[k] + start - kinds.task_first[k]
@@ -737,5 +861,5 @@ def sweep_directly(  # type: ignore[no-untyped-def]
             for d in range(n_configs):
                 own = _under(d, precision, mean, scratch)
                 _invert(n_missing, own)
-                _add_covariances(net, families, configs[d], parameters, totals[d], own, moments)
+                _add_covariances(net, families, configs[d], parameters, totals[d], n_missing, own, moments)
         _forget(nodes, scratch)
