@@ -357,9 +357,16 @@ def check_names(path: str | PathLike[str], states: Mapping[Hashable, Sequence[Ha
             )
         seen[key] = name
         pattern = found.lone_state if len(names) == 1 else found.state
+        written: dict[str, Hashable] = {}
         for state in names:
             if not pattern.fullmatch(str(state)):
                 raise ValueError(f"{path} cannot hold the state {state!r} of {name!r}: {way_out}")
+            if str(state) in written:
+                raise ValueError(
+                    f"{path} cannot hold both states {written[str(state)]!r} and {state!r} of {name!r}, which are "
+                    "written alike. Rename one, or take them for one state."
+                )
+            written[str(state)] = state
 
 
 def write_network(path: str | PathLike[str], cpds: Iterable[TabularCPD], name: str | None = None) -> None:

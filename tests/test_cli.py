@@ -463,6 +463,12 @@ class TestFiles:
         with pytest.raises(ValueError, match="cannot hold the state 'a b' of 'A'"):
             check_names("n.bif", {"A": ["a b"]})
 
+    @pytest.mark.parametrize("ending", NETWORK_FORMATS)
+    def test_states_that_are_written_alike(self, ending):
+        message = re.escape(f"n{ending} cannot hold both states 1 and '1' of 'A', which are written alike. Rename one")
+        with pytest.raises(ValueError, match=message):
+            check_names(f"n{ending}", {"A": [1, 2, "1", "2"]})
+
     def test_line_ends_of_other_systems(self, tmp_path):
         path = tmp_path / "n.bif"
         write_network(path, chain_cpds())
