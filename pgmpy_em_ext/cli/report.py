@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 SHOWN_ROWS = 3
 
 
-def say_note(note: str) -> None:
+def say_notes(notes: Sequence[str]) -> None:
     """Say what was read in an unusual way; only when all went well, since an error is told in one line."""
-    if note:
+    for note in notes:
         say("note", note)
 
 
