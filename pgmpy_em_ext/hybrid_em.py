@@ -77,7 +77,7 @@ class HybridEM:
         arrays += [np.array([family.shape, family.scale, family.ridge]), *(start.parameters for start in starts)]
         if prepared.tables is not None:
             arrays += [prepared.tables.family.pseudo_counts, prepared.tables.family.fixed]
-        key = fingerprint(identity, arrays, str(self.acceleration))
+        key = fingerprint(identity, arrays, str(self.acceleration), (start.seed for start in starts))
         return Checkpoint(self.checkpoint, key, settings.accelerator)
 
     def _store(

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 import pandas as pd
 
-from pgmpy_em_ext.formats import GZIP, ending_of, read_bytes, write_bytes
+from pgmpy_em_ext.formats import ending_of
+from pgmpy_em_ext.storage import GZIP, read_bytes, write_bytes
 from pgmpy_em_ext.types import FloatArray
 
 DEFAULT_MARKS = (

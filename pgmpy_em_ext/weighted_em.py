@@ -373,7 +373,8 @@ class WeightedEM(DiscreteParameterEstimator):
                 prepared.family.fixed,
                 *(start.parameters for start in starts),
             ]
-            key = fingerprint(prepared.network.identity, arrays, f"{prepared.settings.engine!r} {self.acceleration}")
+            engine = f"{prepared.settings.engine!r} {self.acceleration}"
+            key = fingerprint(prepared.network.identity, arrays, engine, (start.seed for start in starts))
             checkpoint = Checkpoint(self.checkpoint, key, method)
         return run_all(self, problem, starts, rule, method, checkpoint)
 
