@@ -13,6 +13,10 @@ from pgmpy_em_ext.types import MISSING, EncodedData, FloatArray, IntArray
 logger = logging.getLogger(__name__)
 
 
+MAX_RECORDS = 2**53
+"""Sum of weights at most. Beyond it records cannot be counted one by one, and ``tol`` is less than rounding."""
+
+
 class Column(NamedTuple):
     """A column of a table, its distinct values numbered.
 
@@ -199,7 +203,7 @@ def check_columns(data: Any, names: Sequence[Hashable]) -> list[Hashable]:
     Returns
     -------
     list
-        The columns that are no variable of the model, and are ignored; a log line says so.
+        The columns that are no variable of the model: see `note_ignored`.
     """
     if not isinstance(data, pd.DataFrame):
         kind = type(data)
@@ -214,10 +218,13 @@ def check_columns(data: Any, names: Sequence[Hashable]) -> list[Hashable]:
         raise ValueError("data has no rows; at least one is needed.")
     if columns and known.isdisjoint(columns):
         raise ValueError(f"none of the data's columns {columns} is a variable of the model. Known: {list(names)}.")
-    ignored = [name for name in columns if name not in known]
-    if ignored:
-        logger.info("The columns %s are no variables of the model: ignored.", ignored)
-    return ignored
+    return [name for name in columns if name not in known]
+
+
+def note_ignored(columns: Sequence[Hashable]) -> None:
+    """Say which columns are no variables."""
+    if columns:
+        logger.info("The columns %s are no variables of the model: ignored.", list(columns))
 
 
 def check_weight(sample_weight: Any, data: pd.DataFrame) -> FloatArray:
@@ -226,15 +233,18 @@ def check_weight(sample_weight: Any, data: pd.DataFrame) -> FloatArray:
     Returns
     -------
     float ndarray of shape (n_rows,)
-        Finite, >= 0, not all zero.
+        Finite, >= 0, not all zero, of a sum that is at most `MAX_RECORDS`.
     """
     n_rows = len(data)
     if sample_weight is None:
         return np.ones(n_rows)
     try:
-        weight = np.array(sample_weight, dtype=float)
-    except (TypeError, ValueError):
-        raise ValueError("sample_weight must be numbers, one for each row.") from None
+        given = np.asarray(sample_weight)
+        weight = None if np.iscomplexobj(given) else np.array(sample_weight, dtype=float)
+    except (TypeError, ValueError, OverflowError):
+        weight = None
+    if weight is None:
+        raise ValueError("sample_weight must be numbers, one for each row.")
     if weight.ndim != 1 or len(weight) != n_rows:
         raise ValueError(
             f"sample_weight must be one number for each of the {n_rows} rows. Got: an array of shape {weight.shape}."
@@ -248,8 +258,11 @@ def check_weight(sample_weight: Any, data: pd.DataFrame) -> FloatArray:
         total = float(weight.sum())
     if total == 0:
         raise ValueError("sample_weight is zero for every row; at least one must be positive.")
-    if not np.isfinite(total):
-        raise ValueError("sample_weight adds up to more than a number can hold. Divide all weights by a constant.")
+    if total > MAX_RECORDS:
+        raise ValueError(
+            f"sample_weight adds up to {total:,.6g} records, more than the {MAX_RECORDS:,} that double precision can "
+            "count. Divide all weights by a constant."
+        )
     _check_alignment(sample_weight, data)
     return weight
 

@@ -391,6 +391,14 @@ class TestWeights:
     def test_any_type_of_number(self, weight):
         assert fit(self.data, weight=weight).reduction_.total_weight == sum(weight)
 
+    @pytest.mark.parametrize("largest", [2.0**53 / 4, 1e15])
+    def test_as_many_records_as_can_be_counted(self, largest):
+        found, plain = fit(self.data, weight=[largest] * 4), fit(self.data)
+        assert found.status_ == "converged"
+        assert found.log_likelihood_ / largest == pytest.approx(plain.log_likelihood_, rel=1e-3)
+        replicates = found.bootstrap(3, seed=0)
+        assert np.isfinite(replicates.values("A")).all()
+
     def test_zero_weight_rows_are_counted(self):
         found = fit(self.data, weight=[1, 0, 1, 1])
         assert found.reduction_.n_zero_weight == 1

@@ -212,12 +212,22 @@ class TestWeights:
             ([1, 2, 3, np.inf], r"finite and >= 0. Got: inf in row 3 \(counting from 0\)"),
             ([0, 0, 0, 0], "zero for every row; at least one must be positive"),
             (["a", "b", "c", "d"], "sample_weight must be numbers, one for each row"),
-            ([1e308] * 4, "sample_weight adds up to more than a number can hold"),
+            ([1e308] * 4, r"sample_weight adds up to inf records, more than the 9,007,199,254,740,992 that double"),
+            ([1e30] * 4, r"adds up to 4e\+30 records, more than .* can count. Divide all weights by a constant"),
+            ([1e160] * 4, r"adds up to 4e\+160 records, more than the 9,007,199,254,740,992"),
+            ([2.0**61] * 4, r"adds up to 9.22337e\+18 records, more than the 9,007,199,254,740,992"),
+            ([1, 2, 3, 10**400], "sample_weight must be numbers, one for each row"),
+            ([1, 2, 3, 4j], "sample_weight must be numbers, one for each row"),
+            (np.array([1, 2, 3, 4 + 0j]), "sample_weight must be numbers, one for each row"),
             (pd.Series([1, 2, 3, 4], index=[3, 2, 1, 0]), "the data's index in another order.*sample_weight.loc"),
         ],
     )
     def test_weights(self, weight, message):
         refuse(message, weight=weight)
+        with pytest.raises(ValueError, match=message):
+            LinearGaussianEM().fit(LinearGaussianBayesianNetwork([("A", "B")]), DATA, weight)
+        with pytest.raises(ValueError, match=message):
+            ConditionalGaussianEM().fit(chain(), DATA, weight)
 
     def test_a_series_with_an_unrelated_index_goes_by_position(self):
         weight = pd.Series([1, 2, 3, 4], index=list("uvwx"))
