@@ -1,5 +1,6 @@
 """Answers about rows of a table, in batches of bounded memory, from arrays to pandas."""
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -320,8 +321,10 @@ def _fill_column(column: pd.Series, holes: np.ndarray, codes: IntArray, states: 
     """Fill one column; a state that the column itself shows is written as it is there."""
     words = _state_array(states)
     shown = list(column[~holes].unique())
-    for value, position in zip(shown, match_states(shown, states), strict=True):
-        if position is not None:
+    positions = match_states(shown, states)
+    times = Counter(positions)
+    for value, position in zip(shown, positions, strict=True):
+        if position is not None and times[position] == 1:  # 1 beside "1": as the state itself
             words[position] = value
     values = column.to_numpy(dtype=object, copy=True)
     values[holes] = words[codes[holes]]

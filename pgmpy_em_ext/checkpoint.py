@@ -4,7 +4,6 @@ import hashlib
 import os
 import threading
 import time
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,15 @@ from pgmpy_em_ext.monitor import has_fallen
 from pgmpy_em_ext.race import Race
 from pgmpy_em_ext.run import Progress
 from pgmpy_em_ext.stochastic import Method, StochasticEM
+from pgmpy_em_ext.storage import replacing
 
 SECONDS_BETWEEN_SAVES = 10.0
 
+LAYOUT = 1
+"""Layout of the file. A change of what `Progress`, `Race` or a method's memory holds makes it one more."""
 
-def fingerprint(identity: str, arrays: Iterable[np.ndarray], engine: str) -> str:
+
+def fingerprint(identity: str, arrays: Iterable[np.ndarray], engine: str, seeds: Iterable[int]) -> str:
     """Digest what a run climbs and where it starts, so that no run goes on from another problem's parameters.
 
     Parameters
@@ -28,12 +31,23 @@ def fingerprint(identity: str, arrays: Iterable[np.ndarray], engine: str) -> str
     identity : str
         Tells the network from all others.
     arrays : iterable of ndarrays
-        The data, the prior, the starts.
+        The data, the prior, the first start.
     engine : str
-        What computes.
+        What computes, and how the other starts are made.
+    seeds : iterable of int
+        Seeds of all runs: their starts are made, and sampled E-steps draw, by them.
     """
-    digest = hashlib.sha256(f"{identity} {engine}".encode())
+    digest = hashlib.sha256(f"{identity} {engine} {list(seeds)}".encode())
     for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _digest(content: dict[str, np.ndarray]) -> str:
+    """Digest all fields of a file, by which a changed one is told."""
+    digest = hashlib.sha256()
+    for name, array in sorted(content.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
@@ -103,7 +117,7 @@ class Checkpoint:
     Raises
     ------
     ValueError
-        The file exists and belongs to another fit, or is no checkpoint.
+        The file exists and belongs to another fit, is of another layout, or is no checkpoint.
     """
 
     def __init__(self, path: str | os.PathLike, key: str, method: Method) -> None:
@@ -119,22 +133,38 @@ class Checkpoint:
             self._read()
 
     def _read(self) -> None:
-        try:
-            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                content = dict(arrays)
-        except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile):  # all that numpy raises
+        content = self._load()
+        if str(content["key"]) != self.key:
             raise ValueError(
-                f"checkpoint {str(self.path)!r} is no checkpoint, or is damaged. Delete or move it."
-            ) from None
-        if str(content.get("key")) != self.key:
-            raise ValueError(
-                f"checkpoint {str(self.path)!r} belongs to another fit: other data, another model or other settings. "
-                "Delete it, or give another path."
+                f"checkpoint {str(self.path)!r} belongs to another fit: other data, another model, another seed or "
+                "other settings. Delete it, or give another path."
             )
         self._progress = {int(run): _unpack(content, int(run), self.method) for run in content["runs"]}
         race = _unpack_fields(content, "race.")
         if race:
             self.race = Race(**{name: array.item() if array.ndim == 0 else array for name, array in race.items()})
+
+    def _load(self) -> dict[str, np.ndarray]:
+        """Load the file's fields, and check that they are those that were written."""
+        try:
+            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                content = dict(arrays)
+            layout, digest = content.pop("layout", None), content.pop("digest", None)
+        except Exception:  # what numpy and zipfile raise depends on where the damage is
+            raise self._damaged() from None
+        if layout is None and digest is None and "key" in content:
+            layout = np.array(0)  # as files were at first
+        if layout is not None and layout.shape == () and layout != LAYOUT:
+            raise ValueError(
+                f"checkpoint {str(self.path)!r} has layout {layout}, that of another version of pgmpy_em_ext; this one "
+                f"reads {LAYOUT}. Use the version that wrote it, or delete it."
+            )
+        if layout is None or digest is None or str(digest) != _digest(content):
+            raise self._damaged()
+        return content
+
+    def _damaged(self) -> ValueError:
+        return ValueError(f"checkpoint {str(self.path)!r} is no checkpoint, or is damaged. Delete or move it.")
 
     def resume(self, run: int) -> Progress | None:
         """Give a run's saved progress, if there is any."""
@@ -171,8 +201,8 @@ class Checkpoint:
         content |= _pack_fields("race.", self.race)
         for run, progress in self._progress.items():
             content.update(_pack(run, progress))
-        unfinished = self.path.with_name(self.path.name + ".part")
-        with unfinished.open("wb") as file:
+        # The layout first and the digest last, so that a file with an end missing does not look like one without them.
+        content = {"layout": np.array(LAYOUT), **content, "digest": np.array(_digest(content))}
+        with replacing(self.path) as file:
             np.savez(file, **content)  # type: ignore[arg-type]
-        unfinished.replace(self.path)
         self._saved_at = time.monotonic()

@@ -10,7 +10,7 @@ from pgmpy.factors.discrete import TabularCPD
 from pgmpy.utils import compat_fns
 
 from pgmpy_em_ext.conditional_gaussian_cpd import ConditionalGaussianCPD
-from pgmpy_em_ext.formats import read_bytes, write_bytes
+from pgmpy_em_ext.storage import read_bytes, write_bytes
 from pgmpy_em_ext.tagged_json import read_value, write_value
 
 FORMAT = "pgmpy_em_ext conditional Gaussian network"
@@ -75,10 +75,15 @@ def read_record(path: Path) -> Record:
     OSError
         The file cannot be opened.
     """
+    content = read_bytes(path)
     try:
-        document = json.loads(read_bytes(path))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        document = json.loads(content)
+    except ValueError as error:  # also of bytes that are no text, and of numbers with thousands of digits
         raise ValueError(f"{path} is no file of a conditional Gaussian network: it is not JSON, {error}.") from error
+    except RecursionError:
+        raise ValueError(
+            f"{path} is no file of a conditional Gaussian network: its JSON has too many brackets in brackets."
+        ) from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ValueError(f"{path} is no file of a conditional Gaussian network: it does not say 'format': {FORMAT!r}.")
     if document.get("version") != VERSION:
@@ -88,7 +93,9 @@ def read_record(path: Path) -> Record:
         )
     try:
         return _read_document(document)
-    except (KeyError, TypeError, ValueError) as error:
+    except RecursionError:
+        raise ValueError(f"{path} is damaged: a name or state has too many tuples in tuples.") from None
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 

@@ -13,6 +13,10 @@ from pgmpy_em_ext.types import MISSING, EncodedData, FloatArray, IntArray
 logger = logging.getLogger(__name__)
 
 
+MAX_RECORDS = 2**53
+"""Sum of weights at most. Beyond it records cannot be counted one by one, and ``tol`` is less than rounding."""
+
+
 class Column(NamedTuple):
     """A column of a table, its distinct values numbered.
 
@@ -54,12 +58,18 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _texts(plain: Any) -> list[str]:
+    """List the ways in which a value is written: a whole number also with a decimal point, as beside holes."""
+    is_whole = isinstance(plain, int) and not isinstance(plain, bool)
+    return [str(plain), f"{plain}.0"] if is_whole else [str(plain)]
+
+
 def match_states(values: Iterable[Any], states: Sequence[Hashable]) -> list[int | None]:
     """Find the position of each value among the states.
 
     Values are compared as Python does, so that 1.0 matches 1 and True matches 1; what
     is not found so is compared by its text, so that the integer 1 of a table matches the
-    state "1" of a BIF file, and the other way round.
+    state "1" or "1.0" of a BIF file, and the other way round.
 
     Parameters
     ----------
@@ -81,9 +91,13 @@ def match_states(values: Iterable[Any], states: Sequence[Hashable]) -> list[int 
     by_value = {state: position for position, state in enumerate(states)}
     by_text: dict[str, int | None] = {}
     for position, state in enumerate(states):
-        text = str(_plain(state))
-        by_text[text] = None if text in by_text else position
-    return [by_value.get(plain, by_text.get(str(plain))) for plain in map(_plain, values)]
+        for text in _texts(_plain(state)):
+            by_text[text] = None if text in by_text else position
+
+    def find(plain: Any) -> int | None:
+        return by_value.get(plain, next((by_text[text] for text in _texts(plain) if text in by_text), None))
+
+    return [find(plain) for plain in map(_plain, values)]
 
 
 def number_rows(data: pd.DataFrame) -> pd.DataFrame:
@@ -105,7 +119,7 @@ def read_table(data: pd.DataFrame, names: Iterable[Hashable]) -> Table:
     Raises
     ------
     ValueError
-        A cell is not hashable.
+        A cell is not hashable, or a set.
 
     Notes
     -----
@@ -124,17 +138,25 @@ def _read_column(column: pd.Series) -> Column:
     except (TypeError, NotImplementedError):  # the second from pyarrow's nested types
         for row, value in column.items():
             if not is_hashable(value):
-                raise ValueError(
-                    f"column {column.name!r}, row {row} (counting from 0): {value!r} cannot be a state, since it is "
-                    "not hashable. Replace it by a text, a number or a tuple."
-                ) from None
+                raise _no_state(column, row, value, "not hashable") from None
         raise
+    for number, value in enumerate(values):
+        if isinstance(value, frozenset):
+            row = column.index[np.flatnonzero(codes == number)[0]]
+            raise _no_state(column, row, value, "a set")
     # Arrow and nullable columns can hold NaN beside their own mark, and pandas does not take it for missing.
     present = np.array([value == value for value in values], dtype=bool)
     if present.all():
         return Column(codes, list(values))
     numbers = np.append(np.where(present, np.cumsum(present) - 1, MISSING), MISSING)
     return Column(numbers[codes], [value for value, kept in zip(values, present, strict=True) if kept])
+
+
+def _no_state(column: pd.Series, row: Any, value: Any, why: str) -> ValueError:
+    return ValueError(
+        f"column {column.name!r}, row {row} (counting from 0): {value!r} cannot be a state, since it is {why}. Replace "
+        "it by a text, a number or a tuple."
+    )
 
 
 def is_hashable(value: Any) -> bool:
@@ -156,8 +178,23 @@ def sort_states(values: Iterable[Any]) -> list[Any]:
 
 
 def observed_states(table: Table) -> dict[Hashable, list[Any]]:
-    """List the distinct values that each column shows, sorted; none where all of it is missing."""
-    return {name: sort_states(column.values) for name, column in table.columns.items()}
+    """List the distinct states that each column shows, sorted; none where all of it is missing.
+
+    A number and its text, such as 1 and "1", are one state, the number: `match_states` takes the one for the other.
+    """
+    return {name: sort_states(_differ_in_writing(column.values)) for name, column in table.columns.items()}
+
+
+def _differ_in_writing(values: Iterable[Any]) -> list[Any]:
+    """Leave out values that are written as another one is; texts before all others."""
+    written: set[str] = set()
+    kept = []
+    for value in sorted(sort_states(values), key=lambda value: isinstance(value, str)):
+        texts = _texts(value)
+        if written.isdisjoint(texts):
+            kept.append(value)
+        written.update(texts)
+    return kept
 
 
 def check_columns(data: Any, names: Sequence[Hashable]) -> list[Hashable]:
@@ -166,10 +203,13 @@ def check_columns(data: Any, names: Sequence[Hashable]) -> list[Hashable]:
     Returns
     -------
     list
-        The columns that are no variable of the model, and are ignored; a log line says so.
+        The columns that are no variable of the model: see `note_ignored`.
     """
     if not isinstance(data, pd.DataFrame):
-        raise TypeError(f"data must be a pandas DataFrame. Got: {type(data).__name__}.")
+        kind = type(data)
+        way_out = "data.to_pandas()" if hasattr(kind, "to_pandas") else "pandas.DataFrame(data, columns=[...])"
+        name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        raise TypeError(f"data must be a pandas DataFrame. Got: {name}. Convert it: {way_out}.")
     known, columns = set(names), data.columns.to_list()
     duplicated = [name for name in data.columns[data.columns.duplicated()].unique() if name in known]
     if duplicated:
@@ -178,10 +218,13 @@ def check_columns(data: Any, names: Sequence[Hashable]) -> list[Hashable]:
         raise ValueError("data has no rows; at least one is needed.")
     if columns and known.isdisjoint(columns):
         raise ValueError(f"none of the data's columns {columns} is a variable of the model. Known: {list(names)}.")
-    ignored = [name for name in columns if name not in known]
-    if ignored:
-        logger.info("The columns %s are no variables of the model: ignored.", ignored)
-    return ignored
+    return [name for name in columns if name not in known]
+
+
+def note_ignored(columns: Sequence[Hashable]) -> None:
+    """Say which columns are no variables."""
+    if columns:
+        logger.info("The columns %s are no variables of the model: ignored.", list(columns))
 
 
 def check_weight(sample_weight: Any, data: pd.DataFrame) -> FloatArray:
@@ -190,15 +233,18 @@ def check_weight(sample_weight: Any, data: pd.DataFrame) -> FloatArray:
     Returns
     -------
     float ndarray of shape (n_rows,)
-        Finite, >= 0, not all zero.
+        Finite, >= 0, not all zero, of a sum that is at most `MAX_RECORDS`.
     """
     n_rows = len(data)
     if sample_weight is None:
         return np.ones(n_rows)
     try:
-        weight = np.array(sample_weight, dtype=float)
-    except (TypeError, ValueError):
-        raise ValueError("sample_weight must be numbers, one for each row.") from None
+        given = np.asarray(sample_weight)
+        weight = None if np.iscomplexobj(given) else np.array(sample_weight, dtype=float)
+    except (TypeError, ValueError, OverflowError):
+        weight = None
+    if weight is None:
+        raise ValueError("sample_weight must be numbers, one for each row.")
     if weight.ndim != 1 or len(weight) != n_rows:
         raise ValueError(
             f"sample_weight must be one number for each of the {n_rows} rows. Got: an array of shape {weight.shape}."
@@ -212,8 +258,11 @@ def check_weight(sample_weight: Any, data: pd.DataFrame) -> FloatArray:
         total = float(weight.sum())
     if total == 0:
         raise ValueError("sample_weight is zero for every row; at least one must be positive.")
-    if not np.isfinite(total):
-        raise ValueError("sample_weight adds up to more than a number can hold. Divide all weights by a constant.")
+    if total > MAX_RECORDS:
+        raise ValueError(
+            f"sample_weight adds up to {total:,.6g} records, more than the {MAX_RECORDS:,} that double precision can "
+            "count. Divide all weights by a constant."
+        )
     _check_alignment(sample_weight, data)
     return weight
 

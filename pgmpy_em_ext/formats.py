@@ -1,12 +1,11 @@
 """Networks in files, by the ending of the file's name."""
 
 import csv
-import gzip
 import io
 import random
 import re
+import textwrap
 import xml.etree.ElementTree as ElementTree
-import zlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -28,9 +27,12 @@ from pgmpy.readwrite import (
     XMLBIFWriter,
 )
 
+from pgmpy_em_ext import bif_text
+from pgmpy_em_ext.storage import GZIP, read_bytes, write_bytes
 from pgmpy_em_ext.types import FloatArray
 
-GZIP = ".gz"
+MAX_REASON = 300
+"""Characters of what pgmpy says is wrong with a file: it may hold the whole file."""
 
 
 class NetworkFormat(NamedTuple):
@@ -68,7 +70,7 @@ def _lines(content: bytes) -> str:
 
 
 def _read_bif(content: bytes) -> DiscreteBayesianNetwork:
-    return BIFReader(string=_lines(content)).get_model()
+    return BIFReader(string=bif_text.prepare(content.decode("utf-8-sig"))).get_model()
 
 
 def _read_net(content: bytes) -> DiscreteBayesianNetwork:
@@ -196,26 +198,6 @@ def _network_format(path: Path) -> NetworkFormat:
     return NETWORK_FORMATS[ending_of(path)]
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a file, unpacked."""
-    content = path.read_bytes()
-    if not path.name.lower().endswith(GZIP):
-        return content
-    try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} cannot be unpacked: {error}.") from error
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, packed where its name says so; the same content gives the same file."""
-    packed = gzip.compress(content, mtime=0) if path.name.lower().endswith(GZIP) else content
-    # Under another name first: an interruption must not leave half a file where a whole one was.
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_bytes(packed)
-    unfinished.replace(path)
-
-
 def read_network(path: str | PathLike[str]) -> DiscreteBayesianNetwork:
     """Read a network: its structure, states and CPDs.
 
@@ -241,8 +223,11 @@ def read_network(path: str | PathLike[str]) -> DiscreteBayesianNetwork:
     content = read_bytes(path)
     try:
         model = found.read(content)
+    except bif_text.BIFError as error:
+        raise ValueError(f"{path}, {error}") from None
     except Exception as error:  # pgmpy's parsers raise whatever they stumble on
-        raise ValueError(f"{path} cannot be read as {found.label}: {type(error).__name__}: {error}") from error
+        why = textwrap.shorten(str(error), MAX_REASON)
+        raise ValueError(f"{path} cannot be read as {found.label}: {type(error).__name__}: {why}") from error
     if len(model.nodes()) == 0:
         raise ValueError(f"{path} cannot be read as {found.label}: it declares no variables.")
     return model
@@ -357,9 +342,16 @@ def check_names(path: str | PathLike[str], states: Mapping[Hashable, Sequence[Ha
             )
         seen[key] = name
         pattern = found.lone_state if len(names) == 1 else found.state
+        written: dict[str, Hashable] = {}
         for state in names:
             if not pattern.fullmatch(str(state)):
                 raise ValueError(f"{path} cannot hold the state {state!r} of {name!r}: {way_out}")
+            if str(state) in written:
+                raise ValueError(
+                    f"{path} cannot hold both states {written[str(state)]!r} and {state!r} of {name!r}, which are "
+                    "written alike. Rename one, or take them for one state."
+                )
+            written[str(state)] = state
 
 
 def write_network(path: str | PathLike[str], cpds: Iterable[TabularCPD], name: str | None = None) -> None:

@@ -1,7 +1,10 @@
 """From a table to rows of codes and standardised numbers, in an order that depends on their values alone."""
 
 import logging
+import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -16,6 +19,12 @@ logger = logging.getLogger(__name__)
 
 LARGEST = 1e300
 """Larger numbers, whose differences may overflow, are refused."""
+
+FARTHEST = 1e15
+"""Standard deviations beyond which a double is coarser than they are."""
+
+OVERFLOWING = 1e140
+"""Standard deviations whose square, by a residual variance at its floor, is no number."""
 
 
 def order_network(
@@ -77,17 +86,41 @@ def read_values(data: pd.DataFrame, names: Sequence[Hashable]) -> FloatArray:
         values[:, node] = _read_column(data[name], name)
         infinite = np.flatnonzero(np.abs(values[:, node]) > LARGEST)
         if len(infinite):
+            cell = data[name].iloc[infinite[0]]
+            shown = f"{Decimal(cell):.6e}" if isinstance(cell, int) else str(values[infinite[0], node])
             raise ValueError(
-                f"column {name!r} has the value {values[infinite[0], node]} in row {infinite[0]} (counting from 0). "
+                f"column {name!r} has the value {shown} in row {infinite[0]} (counting from 0). "
                 "Replace it with a smaller number, or with NaN if it is missing."
             )
     return values
 
 
+def check_distances(network: HybridNetwork, rows: HybridRows) -> None:
+    """Refuse values so far out that rounding, or overflow, and not they, would tell what a row misses.
+
+    Raises
+    ------
+    ValueError
+        A value is more than `FARTHEST` standard deviations out, in a row that misses a discrete variable; in others,
+        whose means are linear in it, more than `OVERFLOWING`.
+    """
+    limit = np.where((rows.codes < 0).any(axis=1), FARTHEST, OVERFLOWING)
+    far = np.argwhere(np.abs(rows.values) > limit[:, None])
+    if len(far):
+        row, node = far[0].tolist()
+        distance = rows.values[row, node]
+        value = distance * network.units.scale[node] + network.units.center[node]
+        raise ValueError(
+            f"row {rows.row[row]} (counting from 0) has {network.names[node]}={value:g}, {abs(distance):.3g} standard "
+            f"deviations from its mean: beyond {limit[row]:g} double precision cannot tell what the row misses. "
+            "Correct the value, or make it missing."
+        )
+
+
 def _read_column(column: pd.Series, name: Hashable) -> FloatArray:
     if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
         is_time = pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column)
-        numbers = column.isna() if is_time else pd.to_numeric(column, errors="coerce")
+        numbers = column.isna() if is_time else _to_numbers(column)
         wrong = np.flatnonzero((numbers.isna().to_numpy() | is_time) & column.notna().to_numpy())
         if len(wrong):
             raise TypeError(
@@ -95,7 +128,26 @@ def _read_column(column: pd.Series, name: Hashable) -> FloatArray:
                 "(counting from 0)."
             )
         column = numbers
+    if pd.api.types.is_complex_dtype(column):
+        row = int(np.flatnonzero(column.notna())[0])
+        raise TypeError(
+            f"column {name!r} must hold real numbers. Got: {column.iloc[row]!r} in row {row} (counting from 0)."
+        )
     return column.to_numpy(dtype=float, na_value=np.nan)
+
+
+def _to_numbers(column: pd.Series) -> pd.Series:
+    """Turn cells of any kind into numbers, NaN where they are none."""
+    try:
+        return pd.to_numeric(column, errors="coerce")
+    except OverflowError:  # Python's integers have no end
+        return pd.to_numeric(column.map(_to_infinity), errors="coerce")
+
+
+def _to_infinity(cell: Any) -> Any:
+    """Make an integer infinite that no float can hold."""
+    is_large = isinstance(cell, int) and abs(cell) > LARGEST
+    return math.copysign(math.inf, cell > 0 or -1) if is_large else cell
 
 
 def find_latents(

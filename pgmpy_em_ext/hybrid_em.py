@@ -16,10 +16,10 @@ from pgmpy_em_ext.checks import check_integer
 from pgmpy_em_ext.cpd_family.categorical import write_cpd
 from pgmpy_em_ext.e_step.hybrid import HybridEStep
 from pgmpy_em_ext.em import EMState, Problem
-from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, number_rows, read_table
+from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, note_ignored, number_rows, read_table
 from pgmpy_em_ext.finish import find_boundary, make_uniform
 from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows
-from pgmpy_em_ext.hybrid_data import read_values
+from pgmpy_em_ext.hybrid_data import check_distances, read_values
 from pgmpy_em_ext.hybrid_prepare import PreparedHybrid, make_hybrid_starts
 from pgmpy_em_ext.outcome import make_rule, run_all, store_runs, warn_of_the_end
 from pgmpy_em_ext.prepare import Prepared
@@ -76,10 +76,10 @@ class HybridEM:
         discrete = "" if network.discrete is None else network.discrete.identity
         identity = f"{discrete} {network.names} {network.discrete_parents}"
         arrays = [*prepared.rows[:3], *network.net, *map(np.asarray, family.floor), family.fixed]
-        arrays += [np.array([family.shape, family.scale, family.ridge]), starts[0].parameters, np.array(starts.seeds)]
+        arrays += [np.array([family.shape, family.scale, family.ridge]), starts[0].parameters]
         if prepared.tables is not None:
             arrays += [prepared.tables.family.pseudo_counts, prepared.tables.family.fixed]
-        key = fingerprint(identity, arrays, str(self.acceleration))
+        key = fingerprint(identity, arrays, f"{self.acceleration} {prepared.strategy}", starts.seeds)
         return Checkpoint(self.checkpoint, key, settings.accelerator)
 
     def _store(
@@ -215,8 +215,12 @@ class HybridEM:
         ------
         ImpossibleEvidenceError
             A row has probability zero, so that it has no posterior.
+        ValueError
+            A row has a value so far out that rounding or overflow would decide.
         """
-        found = hybrid_answers.posteriors(self._fitted(), self._read_rows(data))
+        rows = self._read_rows(data)
+        check_distances(self._network, rows)
+        found = hybrid_answers.posteriors(self._fitted(), rows)
         if self._network.discrete is None:
             return {}
         return probability_frames(self._network.discrete, found, data.index)
@@ -250,11 +254,14 @@ class HybridEM:
         ------
         ImpossibleEvidenceError
             A row has probability zero.
+        ValueError
+            A row has a value so far out that rounding or overflow would decide.
         """
         check_integer("seed", seed, low=0, optional=True)
         if how not in ("mean", "sample"):
             raise ValueError(f"how must be 'mean' or 'sample'. Got: {how!r}.")
         rows, fitted = self._read_rows(data), self._fitted()
+        check_distances(self._network, rows)
         if how == "mean" or return_std:
             values, deviations = hybrid_answers.complete(fitted, rows)
         if how == "mean":
@@ -308,7 +315,7 @@ class HybridEM:
         """Read a table by the fitted states, standardised as the fit's was."""
         self.check_is_fitted()  # type: ignore[attr-defined]
         network, discrete = self._network, self._network.discrete
-        check_columns(data, [*(discrete.names if discrete else ()), *network.names])
+        note_ignored(check_columns(data, [*(discrete.names if discrete else ()), *network.names]))
         values = (read_values(data, network.names) - network.units.center) / network.units.scale
         weight = np.ones(len(values))
         codes: IntArray = np.zeros((len(values), 0), dtype=np.int64)

@@ -12,7 +12,7 @@ from pgmpy_em_ext.cpd_family.categorical import read_cpd
 from pgmpy_em_ext.cpd_family.joint import JointFamily
 from pgmpy_em_ext.cpd_family.linear_gaussian import LinearGaussian
 from pgmpy_em_ext.e_step.exact import ExactEStep
-from pgmpy_em_ext.encoding import check_columns, check_weight
+from pgmpy_em_ext.encoding import check_columns, check_weight, note_ignored
 from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows
 from pgmpy_em_ext.hybrid_cpds import LOWEST_VARIANCE, check_precision, check_range, read_block
 from pgmpy_em_ext.hybrid_data import find_latents, merge_rows, order_network, read_values, standardize
@@ -238,6 +238,7 @@ def prepare_hybrid(
     """
     _check_names(structure, discrete, continuous)
     ignored = check_columns(data, structure.names)
+    note_ignored(ignored)
     weight = check_weight(sample_weight, data)
     note_small_weights(weight[weight > 0])
     tables, encoded = None, None

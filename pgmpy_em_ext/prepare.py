@@ -9,7 +9,7 @@ import pandas as pd
 from pgmpy.factors.discrete import TabularCPD
 
 from pgmpy_em_ext.cpd_family.categorical import Categorical, read_cpd
-from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, number_rows, read_table
+from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, note_ignored, number_rows, read_table
 from pgmpy_em_ext.initializer import GivenStart, NearUniformStart, RandomStart, StartContext, check_parameters
 from pgmpy_em_ext.network import Network, build_network
 from pgmpy_em_ext.prior import Prior
@@ -77,6 +77,7 @@ def prepare(estimator: Any, model: Any, data: Any, sample_weight: Any) -> Prepar
     settings = check_settings(estimator)
     structure = read_structure(model)
     ignored = check_columns(data, structure.names)
+    note_ignored(ignored)
     weight = check_weight(sample_weight, data)
     note_small_weights(weight[weight > 0])
     prepared, _ = prepare_tables(

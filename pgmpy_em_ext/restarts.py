@@ -1,4 +1,4 @@
-"""Best of N: runs from independent starts, in parallel, of which the unpromising are dropped on the way."""
+"""Best of N: runs from independent starts, in parallel, of which copies and the unpromising are left on the way."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -259,7 +259,7 @@ def best_of(
     pace = choose_pace(problem)
     race = None if checkpoint is None else checkpoint.race
     if race is None:
-        differs = _differing_blocks(blocks, starts)
+        differs = _differing_blocks(blocks, starts, rule)
         race = start_race(differs, len(starts), starts.n_reserve, starts.n_perturbed, pace)
     runs.recall_dropped(race)
     finished: set[int] = set()
@@ -318,11 +318,13 @@ def choose_pace(problem: Problem) -> Pace:
     return PATIENT if problem.engine.n_operations(problem.plan) <= CHEAP else HALVING
 
 
-def _differing_blocks(blocks: Blocks, starts: Starts) -> BoolArray:
-    """Mark the blocks in which the first starts differ: shape (n_blocks,)."""
+def _differing_blocks(blocks: Blocks, starts: Starts, rule: StoppingRule) -> BoolArray:
+    """Mark the blocks in which the first starts differ, as far as there is time to make them: shape (n_blocks,)."""
     differs = np.zeros(blocks.n_blocks + 1, dtype=bool)
     first = starts[0].parameters
     for number in range(1, min(N_COMPARED, len(starts))):
+        if _is_late(rule) or differs[:-1].all():
+            break
         differs[blocks.of_cell[starts[number].parameters != first]] = True
     return differs[:-1]
 

@@ -108,7 +108,10 @@ def lay_out_starts(
         As in `Starts`; empty where all runs would be the same, or end at the same maximum.
     """
     if n_init is not None:
-        return Starts(make, run_seeds(seed, n_init), hidden=hidden)
-    if not hidden:
-        return Starts(make, run_seeds(seed, 1))
-    return Starts(make, run_seeds(seed, DEFAULT + RESERVE), RESERVE, hidden)
+        starts = Starts(make, run_seeds(seed, n_init), hidden=hidden)
+    elif hidden:
+        starts = Starts(make, run_seeds(seed, DEFAULT + RESERVE), RESERVE, hidden)
+    else:
+        starts = Starts(make, run_seeds(seed, 1))
+    _ = starts[0]  # what is wrong with it is said before any work
+    return starts

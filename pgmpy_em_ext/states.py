@@ -1,6 +1,8 @@
 """Which states every variable has, and which variables are latent."""
 
 import logging
+import sys
+import warnings
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -8,11 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pgmpy_em_ext.encoding import Table, observed_states
+from pgmpy_em_ext.encoding import Table, match_states, observed_states, sort_states
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_LATENT_CARD = 2
+
+SHOWN = 3
+"""Pairs of values that a warning names."""
 
 MODEL = "the model's CPDs"
 """The source that an explicit ``latent_card`` outranks: CPDs of an earlier fit with another number of states."""
@@ -87,6 +92,8 @@ def resolve_states(
         else:
             sources[name] = "latent_card" if name in latents else "the data"
             found[name] = list(range(card or DEFAULT_LATENT_CARD)) if name in latents else observed[name]
+            if name not in latents:
+                _warn_of_alike(name, table.columns[name].values, found[name])
         _check_conflict(name, found[name], card, sources[name])
     ignored = [name for name in latent_card if name in observed and name not in latents]
     if ignored:
@@ -141,13 +148,43 @@ def _check_states(name: Hashable, states: Any, source: str) -> list[Hashable]:
         states = states.tolist()
     if isinstance(states, str) or not isinstance(states, Sequence) or len(states) == 0:
         raise ValueError(f"the states of {name!r} by {source} must be a non-empty list. Got: {states!r}.")
-    if not all(isinstance(state, Hashable) for state in states):
+    if not all(isinstance(state, Hashable) and not isinstance(state, frozenset) for state in states):
         raise ValueError(f"the states of {name!r} by {source} must be texts, numbers or tuples. Got: {list(states)}.")
     if any(np.ndim(state) == 0 and pd.isna(state) for state in states):
         raise ValueError(f"the states of {name!r} by {source} hold a missing value, which is no state: {list(states)}.")
     if len(set(states)) < len(states):
         raise ValueError(f"the states of {name!r} by {source} must differ. Got: {list(states)}.")
     return list(states)
+
+
+def _warn_of_alike(name: Hashable, values: Sequence[Any], states: Sequence[Hashable]) -> None:
+    """Warn of values of a column that were taken for another one, since they are written alike."""
+    own = set(states)
+    others = [value for value in sort_states(values) if value not in own]
+    alike = [
+        (states[place], value)
+        for value, place in zip(others, match_states(others, states), strict=True)
+        if place is not None
+    ]
+    if alike:
+        pairs = ", ".join(f"{state!r} and {value!r}" for state, value in alike[:SHOWN])
+        more = f" and {len(alike) - SHOWN:,} more such pairs" if len(alike) > SHOWN else ""
+        warnings.warn(
+            f"column {name!r} holds {pairs}{more}, which are written alike: each pair is taken as one state, the first "
+            f"of the two. Convert the column to one type, such as by data[{name!r}].astype(str), or, to keep them "
+            f"apart, declare them with state_names={{{name!r}: [...]}}.",
+            UserWarning,
+            stacklevel=_levels_to_caller(),
+        )
+
+
+def _levels_to_caller() -> int:
+    """Count the frames up to the first one that is not of this package, for `warnings.warn` in the calling function."""
+    package = __name__.partition(".")[0]
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _is_outranked(source: str, states: Sequence[Hashable], card: int | None) -> bool:

@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import pandas as pd
 
-from pgmpy_em_ext.formats import GZIP, ending_of, read_bytes, write_bytes
+from pgmpy_em_ext.formats import ending_of
+from pgmpy_em_ext.storage import GZIP, read_bytes, write_bytes
 from pgmpy_em_ext.types import FloatArray
 
 DEFAULT_MARKS = (
@@ -20,6 +21,8 @@ DEFAULT_MARKS = (
     *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
 )
 """Texts that mean "missing" unless the user says which do: those of `pandas.read_csv`, and "?"."""
+
+NO_NUMBER = "is no number. Correct the cell, or name its text with --missing, which replaces the usual marks."
 
 TABLE_ENDINGS = (".csv", ".tsv", ".parquet")
 """Endings of tables; the first two also with ``.gz`` after them."""
@@ -118,9 +121,24 @@ def default_marks(path: str | PathLike[str]) -> Collection[str] | None:
     return () if ending_of(Path(path)) == ".parquet" else None
 
 
+class UsualMarks(NamedTuple):
+    """What became of the texts that usually mean "missing".
+
+    Attributes
+    ----------
+    kept : dict
+        Those that were read as states, and in which columns.
+    removed : dict
+        Those that were read as missing, but for the empty text, and in how many cells of each column.
+    """
+
+    kept: dict[str, list[Hashable]]
+    removed: dict[str, dict[Hashable, int]]
+
+
 def mark_missing(
     table: pd.DataFrame, states: Mapping[Hashable, Sequence[Hashable]], marks: Collection[str] | None = None
-) -> tuple[pd.DataFrame, dict[str, list[Hashable]]]:
+) -> tuple[pd.DataFrame, UsualMarks]:
     """Make the cells missing that say so, in the columns of a network's variables.
 
     A whole number written with a decimal point, as pandas writes a column with holes,
@@ -141,20 +159,23 @@ def mark_missing(
     -------
     table : pandas.DataFrame
         A copy, with NaN for what is missing.
-    kept : dict
-        The usual marks that were read as states, and in which columns.
+    usual : UsualMarks
+        What became of the usual marks, where ``marks`` is None.
 
     Examples
     --------
     >>> table = pd.DataFrame({"A": ["?", "None", "1.0"], "B": ["?", "None", "x"]}, dtype=object)
-    >>> mark_missing(table, {"A": ["1", "None"], "B": []})
-    (      A    B
+    >>> marked, usual = mark_missing(table, {"A": ["1", "None"], "B": []})
+    >>> marked
+          A    B
     0   NaN  NaN
     1  None  NaN
-    2     1    x, {'None': ['A']})
+    2     1    x
+    >>> usual
+    UsualMarks(kept={'None': ['A']}, removed={'?': {'A': 1, 'B': 1}, 'None': {'B': 1}})
     """
     table = table.copy()
-    kept: dict[str, list[Hashable]] = {}
+    found = UsualMarks({}, {})
     for name in [name for name in states if name in table.columns]:
         column = table[name]
         if not (pd.api.types.is_string_dtype(column) or pd.api.types.is_object_dtype(column)):
@@ -162,11 +183,15 @@ def mark_missing(
         declared = {str(state) for state in states[name]}
         usual = set(DEFAULT_MARKS if marks is None else [""])
         missing = (usual - declared) | set(marks or ())
+        is_missing = column.isin(list(missing))
         if marks is None:
             for mark in sorted(usual & declared & set(column.dropna().unique())):
-                kept.setdefault(mark, []).append(name)
-        table[name] = _plain_numbers(column.mask(column.isin(list(missing))), declared)
-    return table, kept
+                found.kept.setdefault(mark, []).append(name)
+            for mark, count in column[is_missing].value_counts().sort_index().items():
+                if mark != "":  # an empty cell says nothing but that it is one
+                    found.removed.setdefault(mark, {})[name] = count
+        table[name] = _plain_numbers(column.mask(is_missing), declared)
+    return table, found
 
 
 def _plain_numbers(column: pd.Series, declared: Collection[str]) -> pd.Series:
@@ -216,7 +241,7 @@ def read_numbers(
         if len(wrong) == 0 and (name in continuous or column.notna().any()):
             table[name] = numbers.astype(float)
         elif name in continuous:
-            _refuse_text(column, int(wrong[0]), "is no number. Correct the cell, or name its text with --missing.")
+            _refuse_text(column, int(wrong[0]), NO_NUMBER)
         elif numbers.notna().any():
             _refuse_text(
                 column,

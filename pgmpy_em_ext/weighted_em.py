@@ -22,7 +22,7 @@ from pgmpy_em_ext.e_step.exact import ExactEStep
 from pgmpy_em_ext.e_step.sampled import AutoEStep, GibbsEStep
 from pgmpy_em_ext.e_step.sampled.gibbs import ROW_DRAWS
 from pgmpy_em_ext.em import EMState, Problem
-from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, number_rows, read_table
+from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, note_ignored, number_rows, read_table
 from pgmpy_em_ext.finish import find_boundary, make_uniform, summarize
 from pgmpy_em_ext.identifiability import Identifiability
 from pgmpy_em_ext.initializer import Initializer
@@ -372,9 +372,9 @@ class WeightedEM(DiscreteParameterEstimator):
                 prepared.family.pseudo_counts,
                 prepared.family.fixed,
                 starts[0].parameters,
-                np.array(starts.seeds),
             ]
-            key = fingerprint(prepared.network.identity, arrays, f"{prepared.settings.engine!r} {self.acceleration}")
+            engine = f"{prepared.settings.engine!r} {self.acceleration}"
+            key = fingerprint(prepared.network.identity, arrays, engine, starts.seeds)
             checkpoint = Checkpoint(self.checkpoint, key, method)
         return run_all(self, problem, starts, rule, method, checkpoint)
 
@@ -751,7 +751,7 @@ class WeightedEM(DiscreteParameterEstimator):
         """Encode a table by the fitted states."""
         self.check_is_fitted()
         check_integer("batch_size", self.batch_size, low=1)
-        check_columns(data, self._network.names)
+        note_ignored(check_columns(data, self._network.names))
         columns = set(data.columns.to_list())
         absent = [name for name in self._network.names if name not in columns]
         if absent:

@@ -15,6 +15,7 @@ from pgmpy.factors.discrete import TabularCPD
 
 from pgmpy_em_ext import WeightedEM
 from pgmpy_em_ext.cli import main
+from pgmpy_em_ext.cli.files import _note_marks
 from pgmpy_em_ext.formats import NETWORK_FORMATS, check_names, read_network, write_network
 from pgmpy_em_ext.tables import DEFAULT_MARKS, mark_missing, read_table, write_table
 
@@ -134,6 +135,8 @@ class TestFit:
     def test_state_named_like_a_mark(self, network, table, tmp_path):
         result = succeed("fit", "--network", network, "--data", table, "--output", tmp_path / "f.bif")
         assert result.stderr == (
+            "pgmpy-em: note: read as missing: '?' in Smoke (12), Flu (16). --missing replaces these marks by those "
+            "that it names: to keep a text as a state, name the others, or with --missing '' none but empty cells.\n"
             "pgmpy-em: note: read as states, as the network declares them: 'None' in ['Cough']. "
             "To make them missing: --missing 'None' --missing '?'.\n"
         )
@@ -141,6 +144,48 @@ class TestFit:
         result = succeed("fit", "--network", network, "--data", table, "--output", tmp_path / "f.bif", *explicit)
         assert result.stderr.startswith("pgmpy-em: warning: ") or result.stderr == ""
         assert int(summary(result)["holes"]) > 28
+
+    @pytest.mark.parametrize("ending", [".csv", ".bif"])
+    def test_states_named_like_marks_are_not_lost_in_silence(self, ending, tmp_path):
+        network, data, output = tmp_path / f"net{ending}", tmp_path / "d.csv", tmp_path / "f.bif"
+        if ending == ".csv":
+            network.write_text("parent,child\nA,B\n")
+        else:
+            states = {"A": ["x", "y"], "B": ["u", "v"]}
+            write_network(
+                network,
+                [
+                    TabularCPD("A", 2, [[0.5], [0.5]], state_names={"A": ["x", "y"]}),
+                    TabularCPD("B", 2, np.full((2, 2), 0.5), ["A"], [2], state_names=states),
+                ],
+            )
+        rows = ["A,B", *["x,u", "y,v", "None,u", "null,v", ",u", "x,NA", "y,None"] * 5]
+        data.write_text("\n".join(rows))
+        arguments = ["fit", "--network", network, "--data", data, "--output", output]
+        result = succeed(*arguments)
+        assert result.stderr == (
+            "pgmpy-em: note: read as missing: 'None' in A (5), B (5); 'null' in A (5); 'NA' in B (5). --missing "
+            "replaces these marks by those that it names: to keep a text as a state, name the others, or with "
+            "--missing '' none but empty cells.\n"
+        )
+        assert summary(result)["holes"].strip() == "25"
+        assert succeed(*arguments, "--quiet").stderr == ""
+        if ending == ".csv":
+            assert succeed(*arguments, "--missing", "").stderr == ""
+            assert read_network(output).get_cpds("A").state_names["A"] == ["None", "null", "x", "y"]
+            succeed(*arguments, "--missing", "NA", "--missing", "null")
+            assert read_network(output).get_cpds("A").state_names["A"] == ["None", "x", "y"]
+            assert read_network(output).get_cpds("B").state_names["B"] == ["None", "u", "v"]
+
+    def test_the_note_on_marks_in_many_columns_is_short(self):
+        frame = pd.DataFrame({f"X{number}": ["NA", "a"] for number in range(1000)})
+        [note] = _note_marks(mark_missing(frame, {name: [] for name in frame})[1])
+        assert note.startswith("read as missing: 'NA' in X0 (1), X1 (1), ")
+        assert "X9 (1) and 990 more columns (990). --missing replaces" in note
+
+    def test_the_help_says_that_missing_replaces_the_usual_marks(self):
+        told = " ".join(succeed("fit", "--help").stdout.split())
+        assert "--missing TEXT Text that marks a missing cell, in place of the usual ones; repeatable." in told
 
     def test_only_the_named_marks(self, network, tmp_path):
         data = tmp_path / "d.csv"
@@ -155,7 +200,7 @@ class TestFit:
         rows.drop(columns="Flu").to_csv(data, sep="\t", index=False)
         arguments = ["fit", "--network", network, "--data", data, "--output", tmp_path / "f.xdsl"]
         result = succeed(*arguments, "--latent", "Flu=2", "--restarts", 3, "--prior", "K2")
-        assert summary(result)["runs"].strip() == "3 (1 dropped on the way, the best reached by 2)"
+        assert summary(result)["runs"].strip() == "3, the best found by 3 of 3 starts"
         assert re.fullmatch(r"about [0-9.e-]+ nats", summary(result)["still to gain"].strip())
         assert read_network(tmp_path / "f.xdsl").get_cpds("Flu").state_names["Flu"] == ["1", "2"]
         assert succeed(*arguments, "--latent", "Flu", "--prior", "K2", "--quiet").stdout == ""
@@ -463,6 +508,12 @@ class TestFiles:
         with pytest.raises(ValueError, match="cannot hold the state 'a b' of 'A'"):
             check_names("n.bif", {"A": ["a b"]})
 
+    @pytest.mark.parametrize("ending", NETWORK_FORMATS)
+    def test_states_that_are_written_alike(self, ending):
+        message = re.escape(f"n{ending} cannot hold both states 1 and '1' of 'A', which are written alike. Rename one")
+        with pytest.raises(ValueError, match=message):
+            check_names(f"n{ending}", {"A": [1, 2, "1", "2"]})
+
     def test_line_ends_of_other_systems(self, tmp_path):
         path = tmp_path / "n.bif"
         write_network(path, chain_cpds())
@@ -482,15 +533,15 @@ class TestFiles:
     def test_marks(self):
         assert set(DEFAULT_MARKS) == {*STR_NA_VALUES, "?"}
         frame = pd.DataFrame({"A": ["NA", "", "?", "2.00", "1.0"], "B": ["NA", "", "-", "x", "1.0"], "C": ["NA"] * 5})
-        marked, kept = mark_missing(frame, {"A": ["NA", "2", "1.0"], "B": []})
+        marked, usual = mark_missing(frame, {"A": ["NA", "2", "1.0"], "B": []})
         assert marked["A"].fillna("hole").tolist() == ["NA", "hole", "hole", "2", "1.0"]
         assert marked["B"].fillna("hole").tolist() == ["hole", "hole", "-", "x", "1.0"]
         assert marked["C"].tolist() == ["NA"] * 5
-        assert kept == {"NA": ["A"]}
-        marked, kept = mark_missing(frame, {"A": ["NA", "2"], "B": [""]}, ["NA", "-"])
+        assert usual == ({"NA": ["A"]}, {"?": {"A": 1}, "NA": {"B": 1}})
+        marked, usual = mark_missing(frame, {"A": ["NA", "2"], "B": [""]}, ["NA", "-"])
         assert marked["A"].fillna("hole").tolist() == ["hole", "hole", "?", "2", "1.0"]
         assert marked["B"].fillna("hole").tolist() == ["hole", "", "hole", "x", "1.0"]
-        assert kept == {}
+        assert usual == ({}, {})
         assert frame["A"].tolist() == ["NA", "", "?", "2.00", "1.0"]
 
 

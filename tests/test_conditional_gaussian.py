@@ -1,5 +1,7 @@
 """Mixed networks: against scikit-learn's mixtures, `WeightedEM`, sums by hand, and what must not matter."""
 
+import logging
+import re
 import warnings
 
 import numpy as np
@@ -7,7 +9,7 @@ import pandas as pd
 import pytest
 from pgmpy.base import DAG
 from pgmpy.factors.discrete import TabularCPD
-from pgmpy.models import DiscreteBayesianNetwork
+from pgmpy.models import DiscreteBayesianNetwork, LinearGaussianBayesianNetwork
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 from sklearn.exceptions import ConvergenceWarning
@@ -17,10 +19,10 @@ from sklearn.mixture import GaussianMixture
 from pgmpy_em_ext import (
     ConditionalGaussianCPD,
     ConditionalGaussianEM,
+    ConditionalGaussianNetwork,
     CPDColumn,
     LinearGaussianEM,
     NotReplicatedWarning,
-    OutOfRangeError,
     WeightedEM,
 )
 
@@ -354,8 +356,31 @@ class TestAnswers:
         assert np.isfinite(found.score_samples(far)).all()
         assert found.predict_proba(far)["k"].to_numpy().sum() == pytest.approx(1)
         assert found.score_samples(pd.DataFrame({"a": [1e200]}))[0] == -np.inf
-        with pytest.raises(OutOfRangeError, match=r"density of row 0 \(counting from 0\) leaves the range.*a=1e\+200"):
-            found.predict_proba(pd.DataFrame({"a": [1e200]}))
+        for ask in (found.predict_proba, found.impute):
+            with pytest.raises(ValueError, match=r"row 1 \(counting from 0\) has a=1e\+200, .*e\+199 standard dev"):
+                ask(pd.DataFrame({"a": [1.0, 1e200]}))
+
+    @pytest.mark.parametrize("far", [1e3, 1e9, 1e14, 1e16, 1e160])
+    def test_memberships_far_out_are_right_or_refused(self, far):
+        """Of components of one width the nearer one is certain, though both densities are next to nothing."""
+        model = ConditionalGaussianNetwork([("k", "x")])
+        model.add_cpds(
+            TabularCPD("k", 2, [[0.5], [0.5]], state_names={"k": ["left", "right"]}),
+            ConditionalGaussianCPD("x", [[-1], [1]], [1, 1], None, ["k"], {"k": ["left", "right"]}),
+        )
+        found = ConditionalGaussianEM.from_model(model)
+        rows = pd.DataFrame({"x": [far, -far]})
+        assert found.score_samples(rows).tolist() == pytest.approx([-far * far / 2] * 2, rel=1e-2)
+        observed = rows.assign(k=["left", "right"])
+        if far < 1e100:
+            assert found.impute(observed)["k"].tolist() == ["left", "right"]
+        if far > 1e15:
+            message = rf"row 0 \(counting from 0\) has x={re.escape(f'{far:g}')}, .* standard deviations from its mean"
+            with pytest.raises(ValueError, match=message):
+                found.predict_proba(rows)
+            return
+        assert found.predict_proba(rows)["k"].to_numpy().tolist() == [[0, 1], [1, 0]]
+        assert found.impute(rows)["k"].tolist() == ["right", "left"]
 
     def test_information_criteria_and_kept_cpds(self, tmp_path):
         data, _ = clusters(200)
@@ -506,6 +531,39 @@ class TestTrouble:
             fit(data.assign(a=dates), SPHERES, continuous=["a"])
         with pytest.raises(ValueError, match=r"column 'a' has the value -1.7e\+308 in row 2"):
             fit(data.assign(a=np.where(np.arange(30) == 2, -1.7e308, 1.0)), SPHERES)
+
+    @pytest.mark.parametrize("large", [10**400, -(10**400), 10**301], ids=["large", "low", "float"])
+    def test_integers_out_of_range(self, large):
+        data = clusters(30)[0]
+        cells = pd.Series([1, None, 2.5, large, *range(26)], dtype=object)
+        shown = re.escape(f"column 'a' has the value {'-' * (large < 0)}1.000000e+{len(str(abs(large))) - 1} in row 3")
+        with pytest.raises(ValueError, match=shown):
+            fit(data.assign(a=cells), SPHERES, continuous=["a"])
+        with pytest.raises(ValueError, match=shown):
+            LinearGaussianEM().fit(LinearGaussianBayesianNetwork([("a", "b")]), data.assign(a=cells))
+
+    @pytest.mark.parametrize("kind", [complex, object])
+    def test_complex_numbers(self, kind):
+        data = clusters(30)[0]
+        cells = pd.Series([None if row == 0 else row + 2j for row in range(30)], dtype=kind)
+        message = re.escape("column 'a' must hold real numbers. Got: ") + r".*1\+2j.* in row 1 \(counting from 0\)"
+        with pytest.raises(TypeError, match=message):
+            fit(data.assign(a=cells), SPHERES, continuous=["a"])
+        with pytest.raises(TypeError, match=message):
+            LinearGaussianEM().fit(LinearGaussianBayesianNetwork([("a", "b")]), data.assign(a=cells))
+        with pytest.raises(TypeError, match=message):
+            fit(data, SPHERES).score(data.assign(a=cells))
+
+    def test_other_columns_are_said_once(self, caplog):
+        caplog.set_level(logging.INFO, logger="pgmpy_em_ext")
+        data = clusters(60)[0].assign(other=1, note="x")
+        told = "The columns ['other', 'note'] are no variables of the model: ignored."
+        found = fit(data, SPHERES, n_init=2)
+        assert caplog.messages.count(told) == 1
+        assert found.ignored_columns_ == ("other", "note")
+        caplog.clear()
+        found.predict_proba(data)
+        assert caplog.messages.count(told) == 1
 
     def test_a_configuration_without_records_follows_the_prior(self):
         data = pd.DataFrame({"x": [0.0, 1, 2, 3], "z": [1.0, 0, 2, 1], "kind": list("aabb")})

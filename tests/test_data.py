@@ -2,6 +2,7 @@
 
 import decimal
 import logging
+import re
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,10 @@ import pyarrow
 import pytest
 from pgmpy.base import DAG
 from pgmpy.factors.discrete import TabularCPD
-from pgmpy.models import DiscreteBayesianNetwork
+from pgmpy.models import DiscreteBayesianNetwork, LinearGaussianBayesianNetwork
 
-from pgmpy_em_ext import WeightedEM
+from pgmpy_em_ext import ConditionalGaussianEM, LinearGaussianEM, WeightedEM
+from pgmpy_em_ext.encoding import match_states
 
 CHAIN = [("A", "B")]
 
@@ -79,9 +81,9 @@ def test_a_nan_beside_the_mark_of_an_arrow_column_is_missing():
         pd.Series(pd.to_datetime(["2020-01-01", None, "2021-01-01"])),
         pd.Series(pd.cut([1.0, np.nan, 7.0], [0, 5, 10])),
         pd.Series([decimal.Decimal("0.1"), None, decimal.Decimal("0.2")], dtype=object),
-        pd.Series([frozenset("a"), None, frozenset("b")], dtype=object),
+        pd.Series([("a", 1), None, ("b", 2)], dtype=object),
     ],
-    ids=["datetime", "interval", "decimal", "frozenset"],
+    ids=["datetime", "interval", "decimal", "tuple"],
 )
 def test_states_of_any_hashable_kind(column):
     data = pd.DataFrame({"A": column, "B": [0, 1, 1]})
@@ -147,6 +149,84 @@ class TestStateNames:
         assert list(found.predict_proba(data)["A"].columns) == [(0, 1), (1, 1)]
 
 
+ALIKE = {
+    "integers and texts": ([1, "1", 2, "2", None, 2], [1, 2], "1 and '1', 2 and '2'"),
+    "floats and texts": ([1.0, "1.0", 2.0, "2.0", None, "2.0"], [1, 2], "1 and '1.0', 2 and '2.0'"),
+    "whole floats and texts": ([1.0, "1", 2.5, "2.5", None, 2.5], [1, 2.5], "1 and '1', 2.5 and '2.5'"),
+    "truth values": ([True, "True", False, "False", None, False], [False, True], "False and 'False', True and 'True'"),
+    "scalars of numpy": ([np.int64(1), "1", np.int64(2), "2", None, "2"], [1, 2], "1 and '1', 2 and '2'"),
+    "one pair": ([1, "1", "a", "a", None, "a"], [1, "a"], "1 and '1'"),
+    "four pairs": ([*[1, 2, 3, 4], *"1234"], [1, 2, 3, 4], "1 and '1', 2 and '2', 3 and '3' and 1 more such pairs"),
+}
+
+
+class TestStatesThatAreWrittenAlike:
+    """The number 1 and the text "1" in one column, as `read_csv` makes it of a long file, are one state."""
+
+    @pytest.mark.parametrize("kind", ALIKE)
+    def test_are_one_with_a_warning(self, kind):
+        cells, states, pairs = ALIKE[kind]
+        data = pd.DataFrame({"A": pd.Series(cells, dtype=object), "B": [*"xyxyxyxy"][: len(cells)]})
+        with pytest.warns(UserWarning, match=re.escape(f"column 'A' holds {pairs}, which are written alike")) as caught:
+            found = fit(data)
+        assert caught[0].filename == __file__
+        assert found.state_names_["A"] == states
+        with pytest.warns(UserWarning, match="written alike"):
+            assert values(fit(data.iloc[::-1])) == values(found)
+        of_one_type = data.assign(A=[cells[number] if number % 2 == 0 else None for number in range(len(cells))])
+        assert found.score_samples(data[::2]).tolist() == found.score_samples(of_one_type[::2]).tolist()
+
+    def test_questions_take_them_for_one(self):
+        data = pd.DataFrame({"A": [1, 1, 2, 2], "B": ["x", "x", "y", "y"]})
+        mixed = pd.DataFrame({"A": pd.Series([1, "1", "2", None], dtype=object), "B": ["x", "x", "y", "y"]})
+        found = fit(data)
+        assert found.score_samples(mixed)[:3].tolist() == found.score_samples(data)[:3].tolist()
+        assert found.predict_proba(mixed)["A"].to_dict("records") == [{1: pytest.approx(0), 2: pytest.approx(1)}]
+        assert found.impute(mixed)["A"].tolist() == [1, "1", "2", "2"]
+        hole = pd.DataFrame({"A": pd.Series([1, "1", None], dtype=object), "B": ["x", "x", "x"]})
+        assert found.impute(hole)["A"].tolist() == [1, "1", 1]
+
+    def test_declared_states_decide_without_a_warning(self):
+        data = pd.DataFrame({"A": pd.Series([1, "1", 2, "2"], dtype=object), "B": [0, 1, 0, 1]})
+        assert fit(data, state_names={"A": ["1", "2"]}).parameters_[0].get_values()[0, 0] == pytest.approx(0.5)
+        apart = fit(data, state_names={"A": [1, "1", 2, "2"]})
+        assert apart.parameters_[0].get_values().ravel() == pytest.approx([0.25] * 4)
+
+    def test_texts_that_differ_are_not_alike(self):
+        assert fit(pd.DataFrame({"A": ["1", "1.0", "2"], "B": [0, 1, 0]})).state_names_["A"] == ["1", "1.0", "2"]
+
+    def test_large_integers_stay_apart(self):
+        found = fit(pd.DataFrame({"A": pd.Series([2**53, 2**53 + 1], dtype=object), "B": [0, 1]}))
+        assert found.state_names_["A"] == [2**53, 2**53 + 1]
+
+    def test_mixed_networks(self):
+        rng = np.random.default_rng(0)
+        data = pd.DataFrame({"A": pd.Series([1, "1", 2, "2"] * 5, dtype=object), "B": rng.normal(size=20)})
+        with pytest.warns(UserWarning, match="column 'A' holds 1 and '1', 2 and '2', which are written alike"):
+            found = ConditionalGaussianEM(seed=0).fit(DAG(CHAIN), data)
+        assert found.state_names_ == {"A": [1, 2]}
+        plain = ConditionalGaussianEM(seed=0, discrete=["A"]).fit(DAG(CHAIN), data.assign(A=data["A"].astype(int)))
+        assert found.log_likelihood_ == plain.log_likelihood_
+        assert found.score(data) == plain.score(data)
+
+    def test_numbers_and_texts_of_continuous_columns_are_numbers(self):
+        rng = np.random.default_rng(0)
+        data = pd.DataFrame({"A": rng.normal(size=20), "B": rng.normal(size=20)})
+        mixed = data.astype(object)
+        mixed.loc[:9, "A"] = mixed["A"][:10].map(repr)
+        model = LinearGaussianBayesianNetwork(CHAIN)
+        found, plain = (LinearGaussianEM(seed=0).fit(model, table) for table in (mixed, data))
+        assert found.log_likelihood_ == plain.log_likelihood_
+
+    @pytest.mark.parametrize("states", [["1", "2"], ["1.0", "2.0"], [1, 2], [1.0, 2.0]])
+    @pytest.mark.parametrize("cells", [["1", "2"], ["1.0", "2.0"], [1, 2], [1.0, 2.0]])
+    def test_all_ways_of_writing_match(self, states, cells):
+        if isinstance(states[0], str) and isinstance(cells[0], str) and states != cells:
+            assert match_states(cells, states) == [None, None]
+        else:
+            assert match_states(cells, states) == [0, 1]
+
+
 class TestRefitting:
     """A model carries the CPDs of its last fit; they must not stand in the way of the next."""
 
@@ -178,7 +258,7 @@ class TestLatents:
     def test_two_states_by_default(self):
         found = fit(self.data, self.model)
         assert found.state_names_["H"] == [0, 1]
-        assert len(found.restarts_) == 16
+        assert found.n_starts_ == 16
 
     def test_cardinality(self):
         found = fit(self.data, self.model, latent_card={"H": 3}, n_init=2)
@@ -310,6 +390,14 @@ class TestWeights:
     )
     def test_any_type_of_number(self, weight):
         assert fit(self.data, weight=weight).reduction_.total_weight == sum(weight)
+
+    @pytest.mark.parametrize("largest", [2.0**53 / 4, 1e15])
+    def test_as_many_records_as_can_be_counted(self, largest):
+        found, plain = fit(self.data, weight=[largest] * 4), fit(self.data)
+        assert found.status_ == "converged"
+        assert found.log_likelihood_ / largest == pytest.approx(plain.log_likelihood_, rel=1e-3)
+        replicates = found.bootstrap(3, seed=0)
+        assert np.isfinite(replicates.values("A")).all()
 
     def test_zero_weight_rows_are_counted(self):
         found = fit(self.data, weight=[1, 0, 1, 1])

@@ -1,5 +1,7 @@
 """Bad input: one error, before any work, that names what is wrong and what to do."""
 
+import re
+
 import networkx as nx
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from pgmpy.parameter_estimator import DiscreteBayesianEstimator, DiscreteEM, Dis
 
 from pgmpy_em_ext import (
     BDeu,
+    ConditionalGaussianEM,
     Dirichlet,
     EnumerationEStep,
     EStep,
@@ -19,6 +22,7 @@ from pgmpy_em_ext import (
     ExpectedStatistics,
     ImpossibleEvidenceError,
     Initializer,
+    LinearGaussianEM,
     MemoryBudgetError,
     Prior,
     WeightedEM,
@@ -110,9 +114,32 @@ class TestModel:
 
 
 class TestData:
-    @pytest.mark.parametrize("data", [[[0, 1]], {"A": [0]}, np.zeros((2, 2)), None])
-    def test_not_a_table(self, data):
-        refuse("data must be a pandas DataFrame. Got: ", TypeError, data=data)
+    @pytest.mark.parametrize(
+        ("data", "got"),
+        [
+            ([[0, 1]], "list. Convert it: pandas.DataFrame(data, columns=[...])."),
+            ({"A": [0]}, "dict. Convert it: pandas.DataFrame(data, columns=[...])."),
+            (np.zeros((2, 2)), "numpy.ndarray. Convert it: pandas.DataFrame(data, columns=[...])."),
+            (None, "NoneType. Convert it: pandas.DataFrame(data, columns=[...])."),
+            (pyarrow.table({"A": [0]}), "pyarrow.lib.Table. Convert it: data.to_pandas()."),
+        ],
+    )
+    def test_not_a_table(self, data, got):
+        message = re.escape(f"data must be a pandas DataFrame. Got: {got}")
+        refuse(message, TypeError, data=data)
+        with pytest.raises(TypeError, match=message):
+            LinearGaussianEM().fit(LinearGaussianBayesianNetwork([("A", "B")]), data)
+        with pytest.raises(TypeError, match=message):
+            ConditionalGaussianEM().fit(chain(), data)
+
+    def test_another_librarys_data_frame(self):
+        class DataFrame:  # as polars has it
+            def to_pandas(self):
+                return DATA
+
+        DataFrame.__module__, DataFrame.__qualname__ = "polars.dataframe.frame", "DataFrame"
+        message = re.escape("Got: polars.dataframe.frame.DataFrame. Convert it: data.to_pandas().")
+        refuse(message, TypeError, data=DataFrame())
 
     def test_no_rows(self):
         refuse("data has no rows; at least one is needed", data=DATA.iloc[:0])
@@ -136,6 +163,24 @@ class TestData:
     def test_unhashable_cell(self):
         data = pd.DataFrame({"A": pd.Series([0, [1, 2], 1], dtype=object), "B": [0, 1, 1]})
         refuse(r"column 'A', row 1 \(counting from 0\): \[1, 2\] cannot be a state.*not hashable", data=data)
+
+    @pytest.mark.parametrize("given", [frozenset({1, 2}), {1, 2}])
+    def test_a_set_in_a_cell(self, given):
+        data = pd.DataFrame({"A": pd.Series([0, given, 1], dtype=object), "B": [0, 1, 1]})
+        why = "a set" if isinstance(given, frozenset) else "not hashable"
+        message = re.escape(f"column 'A', row 1 (counting from 0): {given!r} cannot be a state, since it is {why}.")
+        refuse(message, data=data)
+        refuse(message, data=data.set_axis([7, 7, 7]))
+        with pytest.raises(ValueError, match=message):
+            ConditionalGaussianEM().fit(chain(), data)
+        numbers = re.escape(f"column 'A' must hold numbers. Got: {given!r} in row 1 (counting from 0).")
+        with pytest.raises(TypeError, match=numbers):
+            LinearGaussianEM().fit(LinearGaussianBayesianNetwork([("A", "B")]), data)
+        model = chain()
+        model.add_cpds(cpd("A", [[0.5], [0.5]]), cpd("B", [[0.5, 0.4], [0.5, 0.6]], ["A"]))
+        for ask in ("score", "score_samples", "predict_proba", "impute", "complete", "expected_counts"):
+            with pytest.raises(ValueError, match=message):
+                getattr(WeightedEM.from_model(model), ask)(data)
 
     def test_a_state_that_state_names_lacks(self):
         data = DATA.assign(B=["no", "yes", None, "maybe"])
@@ -167,12 +212,22 @@ class TestWeights:
             ([1, 2, 3, np.inf], r"finite and >= 0. Got: inf in row 3 \(counting from 0\)"),
             ([0, 0, 0, 0], "zero for every row; at least one must be positive"),
             (["a", "b", "c", "d"], "sample_weight must be numbers, one for each row"),
-            ([1e308] * 4, "sample_weight adds up to more than a number can hold"),
+            ([1e308] * 4, r"sample_weight adds up to inf records, more than the 9,007,199,254,740,992 that double"),
+            ([1e30] * 4, r"adds up to 4e\+30 records, more than .* can count. Divide all weights by a constant"),
+            ([1e160] * 4, r"adds up to 4e\+160 records, more than the 9,007,199,254,740,992"),
+            ([2.0**61] * 4, r"adds up to 9.22337e\+18 records, more than the 9,007,199,254,740,992"),
+            ([1, 2, 3, 10**400], "sample_weight must be numbers, one for each row"),
+            ([1, 2, 3, 4j], "sample_weight must be numbers, one for each row"),
+            (np.array([1, 2, 3, 4 + 0j]), "sample_weight must be numbers, one for each row"),
             (pd.Series([1, 2, 3, 4], index=[3, 2, 1, 0]), "the data's index in another order.*sample_weight.loc"),
         ],
     )
     def test_weights(self, weight, message):
         refuse(message, weight=weight)
+        with pytest.raises(ValueError, match=message):
+            LinearGaussianEM().fit(LinearGaussianBayesianNetwork([("A", "B")]), DATA, weight)
+        with pytest.raises(ValueError, match=message):
+            ConditionalGaussianEM().fit(chain(), DATA, weight)
 
     def test_a_series_with_an_unrelated_index_goes_by_position(self):
         weight = pd.Series([1, 2, 3, 4], index=list("uvwx"))
@@ -233,8 +288,9 @@ class TestStates:
     def test_repeated(self):
         refuse(r"the states of 'A' by state_names must differ. Got: \[0, 1, 1\]", state_names={"A": [0, 1, 1]})
 
-    def test_unhashable(self):
-        refuse(r"the states of 'A' by state_names must be texts, numbers or tuples", state_names={"A": [[0], [1]]})
+    @pytest.mark.parametrize("states", [[[0], [1]], [frozenset({0}), 1]])
+    def test_no_states(self, states):
+        refuse(r"the states of 'A' by state_names must be texts, numbers or tuples", state_names={"A": states})
 
     @pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
     def test_missing_is_no_state(self, missing):

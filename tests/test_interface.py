@@ -204,6 +204,27 @@ class TestLazyImports:
         code = "import sys, pgmpy_em_ext; sys.exit('pgmpy' in sys.modules or 'numpy' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
+    @pytest.mark.parametrize(
+        "fit",
+        [
+            "models.DiscreteBayesianNetwork([('A', 'B')]).fit(table, estimator=ext.WeightedEM(seed=0))",
+            "ext.LinearGaussianEM(seed=0).fit(models.LinearGaussianBayesianNetwork([('A', 'B')]), table)",
+            "ext.ConditionalGaussianEM(seed=0, discrete=['A']).fit(DAG([('A', 'B')]), table).impute(table)",
+        ],
+    )
+    def test_the_first_fit_of_a_process_is_silent_and_loads_what_it_uses(self, fit):
+        code = (
+            "import sys, pandas as pd, pgmpy_em_ext as ext\n"
+            "from pgmpy import config, models\n"
+            "from pgmpy.base import DAG\n"
+            "config.SHOW_PROGRESS = False\n"
+            "table = pd.DataFrame({'A': [0, 1] * 4, 'B': [0.5, 1.0, None, 0.2, 0.9, 0.1, 0.4, None]})\n"
+            f"{fit}\n"
+            "print([name for name in ('pgmpy.sampling', 'pgmpy.estimators', 'statsmodels') if name in sys.modules])\n"
+        )
+        done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
 
 class TestEngines:
     @pytest.mark.parametrize("name", ["exact", "enumeration", "variable_elimination", "belief_propagation"])

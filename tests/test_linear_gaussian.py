@@ -338,6 +338,19 @@ class TestWhatMustNotMatter:
 
 
 class TestTrouble:
+    def test_means_far_out_are_right_or_refused(self):
+        rng = np.random.default_rng(0)
+        data = pd.DataFrame({"x": rng.normal(size=50)})
+        data["y"] = 3 * data["x"] + rng.normal(size=50)
+        found = LinearGaussianEM(seed=0).fit(LinearGaussianBayesianNetwork([("x", "y")]), data)
+        slope = found.parameters_[1].beta[1]
+        for far in (1e9, 1e20, 1e100):
+            filled = found.impute(pd.DataFrame({"x": [far], "y": [np.nan]}))
+            assert filled["y"][0] == pytest.approx(slope * far, rel=1e-6)
+        message = r"row 1 \(counting from 0\) has x=1e\+160, .* standard deviations from its mean: beyond 1e\+140 do"
+        with pytest.raises(ValueError, match=message):
+            found.impute(pd.DataFrame({"x": [1.0, 1e160], "y": [np.nan, np.nan]}))
+
     def test_a_parent_that_determines_its_child_is_said(self):
         data = table(share=0)
         data["d"] = 3 * data["a"] + 1

@@ -8,10 +8,21 @@ import numpy as np
 import pandas as pd
 import pgmpy
 import pytest
-from pgmpy.models import DiscreteBayesianNetwork
+from pgmpy.base import DAG
+from pgmpy.models import DiscreteBayesianNetwork, LinearGaussianBayesianNetwork
 from sklearn.exceptions import ConvergenceWarning
 
-from pgmpy_em_ext import ExactEStep, Iteration, WeightedEM, checkpoint
+from pgmpy_em_ext import (
+    ConditionalGaussianEM,
+    ExactEStep,
+    Iteration,
+    LinearGaussianEM,
+    WeightedEM,
+    checkpoint,
+    hybrid_prepare,
+)
+from pgmpy_em_ext.initializer import RandomStart
+from pgmpy_em_ext.prepare import make_starts, prepare
 from pgmpy_em_ext.race import (
     HALVING,
     PATIENT,
@@ -253,6 +264,57 @@ class TestMaxTime:
     def test_a_callback_that_stops_is_not_taken_for_the_clock(self, model, data):
         estimator = WeightedEM(seed=0, max_time=3600, callback=lambda iteration: iteration.n_iter == 4)
         assert estimator.fit(model, data).status_ == "callback"
+
+    def test_starts_are_made_when_they_are_needed(self, model, data, monkeypatch):
+        """As if a start took a second: of ten thousand no more are made than there is time for."""
+        now = [0.0]
+        monkeypatch.setattr(time, "monotonic", lambda: now[0])
+        made = []
+
+        class Slow(RandomStart):
+            def start(self, context):
+                made.append(context.seed)
+                now[0] += 1.0
+                return super().start(context)
+
+        with pytest.warns(ConvergenceWarning, match="max_time=3 seconds have passed: of 10000 runs .* not begun"):
+            found = WeightedEM(seed=0, n_init=10_000, max_time=3, init_cpds=Slow()).fit(model, data)
+        assert len(made) == 3
+        assert [record.seed for record in found.restarts_] == made[: len(found.restarts_)]
+        made.clear()
+        every = WeightedEM(seed=0, n_init=5, init_cpds=Slow()).fit(model, data)
+        assert made == [record.seed for record in every.restarts_] == run_seeds(0, 5)
+
+    @pytest.mark.parametrize("kind", ["mixture", "factors"])
+    def test_continuous_starts_are_made_when_they_are_needed(self, kind, monkeypatch):
+        rng = np.random.default_rng(0)
+        data = pd.DataFrame(rng.normal(size=(60, 3)), columns=list("abc"))
+        edges = [("k", name) for name in data]
+        now, made = [0.0], []
+        monkeypatch.setattr(time, "monotonic", lambda: now[0])
+        start = hybrid_prepare.available_case_start
+
+        def slow(*arguments):
+            made.append(1)
+            now[0] += 1.0
+            return start(*arguments)
+
+        monkeypatch.setattr(hybrid_prepare, "available_case_start", slow)
+        estimator, network = {
+            "mixture": (ConditionalGaussianEM, DAG),
+            "factors": (LinearGaussianEM, LinearGaussianBayesianNetwork),
+        }[kind]
+        with pytest.warns(ConvergenceWarning, match="max_time=3 seconds have passed: of 10000 runs .* not begun"):
+            estimator(seed=0, n_init=10_000, max_time=3).fit(network(edges, latents={"k"}), data)
+        assert len(made) == 3
+
+    def test_starts_do_not_depend_on_when_they_are_made(self, model, data):
+        arguments = prepare(WeightedEM(latent_card={"H": 3}), model, data, None), 0, 6
+        forwards, backwards = make_starts(*arguments), make_starts(*arguments)
+        later = [backwards[number] for number in (-1, 4, 3, 2, 1, 0)][::-1]
+        for one, other in zip(forwards, later, strict=True):
+            assert one[:2] == other[:2]
+            assert one.parameters.tobytes() == other.parameters.tobytes()
 
     def test_a_tiny_limit_still_evaluates_the_start(self, model, data):
         with pytest.warns(ConvergenceWarning, match="max_time"):

@@ -440,7 +440,7 @@ class TestErrors:
         self.refuse("seed must be an integer >= 0, or None. Got: -1.", seed=-1)
 
     def test_data_and_weights(self):
-        self.refuse("data must be a pandas DataFrame. Got: list.", TypeError, data=[1])
+        self.refuse(r"data must be a pandas DataFrame. Got: list. Convert it: pandas.DataFrame\(", TypeError, data=[1])
         self.refuse("sample_weight must be one number for each of the 80 rows", sample_weight=[1])
 
     def test_a_latent_whose_states_are_named(self, monkeypatch):

@@ -10,7 +10,7 @@ import click
 from pgmpy_em_ext.cli.errors import OneLineErrors, say, short_warnings
 from pgmpy_em_ext.cli.estimators import continuous_estimator, discrete_estimator, from_model, read_how
 from pgmpy_em_ext.cli.files import Said, check_early, read, write_network
-from pgmpy_em_ext.cli.report import columns_without_use, continuous_summary, say_note, summary
+from pgmpy_em_ext.cli.report import columns_without_use, continuous_summary, say_notes, summary
 from pgmpy_em_ext.layout import align
 
 
@@ -28,8 +28,8 @@ def _data_options(command: Callable) -> Callable:
             "marks",
             multiple=True,
             metavar="TEXT",
-            help="Text that marks a missing cell; repeatable. By default the usual ones: empty, ?, NA, NaN, null, "
-            "None and so on, unless the network has a state of that name.",
+            help="Text that marks a missing cell, in place of the usual ones; repeatable. The usual ones are ?, NA, "
+            "NaN, null, None and so on, unless the network has a state of that name. An empty cell is missing too.",
         ),
         _path("--data", required=True, help="Table: .csv, .tsv (also .gz) or .parquet."),
         _path(
@@ -143,7 +143,7 @@ def fit(
         estimator.fit(given.model, table, sample_weight=sample_weight)
         write_network(output, estimator, given.model)
     if not quiet:
-        say_note(given.note)
+        say_notes(given.notes)
         rows = continuous_summary(estimator, given, sample_weight) if given.continuous else summary(estimator)
         click.echo(align([*rows, ("written", str(output))], "<<"))
 
@@ -178,7 +178,7 @@ def impute(network: Path, data: Path, output: Path, marks: tuple[str, ...], quie
         filled: Any = from_model(given, seed=seed).impute(table, how=read_how(how, given))
         write_table(output, keep_texts(filled[list(table.columns)], given.texts, given.continuous))
     if not quiet:
-        say_note(given.note)
+        say_notes(given.notes)
         known = [name for name in given.model.nodes() if name in table.columns]
         n_filled = int(table[known].isna().sum().sum())
         rows = [
@@ -217,7 +217,7 @@ def score(
     if output is not None:
         write_table(output, pd.DataFrame({"row": range(len(table)), "log_likelihood": samples}))
     if not quiet:
-        say_note(given.note)
+        say_notes(given.notes)
     counted = weight > 0
     impossible = np.flatnonzero(counted & np.isneginf(samples))
     if len(impossible):

@@ -9,7 +9,12 @@ if TYPE_CHECKING:
     from pgmpy.base import DAG
 
     from pgmpy_em_ext.conditional_gaussian_em import ConditionalGaussianEM
+    from pgmpy_em_ext.tables import UsualMarks
     from pgmpy_em_ext.weighted_em import WeightedEM
+
+
+SHOWN_COLUMNS = 10
+"""Columns that a note names for each text."""
 
 
 class Given(NamedTuple):
@@ -27,7 +32,7 @@ class Given(NamedTuple):
         The variables of each kind.
     cards : dict
         Numbers of states of latent variables, where the user gives them.
-    note : str
+    notes : list of str
         What to tell of it.
     """
 
@@ -37,7 +42,7 @@ class Given(NamedTuple):
     discrete: list[Hashable]
     continuous: list[Hashable]
     cards: dict[str, int]
-    note: str
+    notes: list[str]
 
 
 class Said(NamedTuple):
@@ -69,12 +74,12 @@ def read(network: Path, data: Path, marks: tuple[str, ...], said: Said | None = 
     structure = read_any_structure(model)
     declared = declared_states(structure.cpds)
     states = {name: () if kinds.get(name) == "continuous" else declared.get(name, ()) for name in structure.names}
-    texts, kept = mark_missing(raw, states, marks or default_marks(data))
+    texts, usual = mark_missing(raw, states, marks or default_marks(data))
     numbers = [name for name, kind in kinds.items() if kind == "continuous"]
     table = read_numbers(texts, numbers, [name for name in structure.names if name not in kinds])
     discrete, continuous = _sort_variables(model, table, kinds)
     model = model if continuous else _as_discrete(model)
-    return Given(model, table, texts, discrete, continuous, cards, _note_marks(kept))
+    return Given(model, table, texts, discrete, continuous, cards, _note_marks(usual))
 
 
 def _read_model(network: Path) -> "DAG":
@@ -87,13 +92,28 @@ def _read_model(network: Path) -> "DAG":
     return read_edges(network) if ending_of(network) in EDGE_LISTS else read_network(network)
 
 
-def _note_marks(kept: Mapping[str, list[Hashable]]) -> str:
-    """Say which of the usual marks were read as states."""
-    if not kept:
-        return ""
-    found = ", ".join(f"{mark!r} in {columns}" for mark, columns in kept.items())
-    marks_to_name = " ".join(f"--missing {mark!r}" for mark in (*kept, "?"))
-    return f"read as states, as the network declares them: {found}. To make them missing: {marks_to_name}."
+def _note_marks(usual: "UsualMarks") -> list[str]:
+    """Say which of the usual marks were read as missing, and which as states."""
+    notes = []
+    if usual.removed:
+        found = "; ".join(_count_cells(mark, columns) for mark, columns in usual.removed.items())
+        notes.append(
+            f"read as missing: {found}. --missing replaces these marks by those that it names: to keep a text as a "
+            "state, name the others, or with --missing '' none but empty cells."
+        )
+    if usual.kept:
+        found = ", ".join(f"{mark!r} in {columns}" for mark, columns in usual.kept.items())
+        marks_to_name = " ".join(f"--missing {mark!r}" for mark in (*usual.kept, "?"))
+        notes.append(f"read as states, as the network declares them: {found}. To make them missing: {marks_to_name}.")
+    return notes
+
+
+def _count_cells(mark: str, columns: Mapping[Hashable, int]) -> str:
+    """Say in how many cells of which columns a text was found."""
+    shown = ", ".join(f"{name} ({count:,})" for name, count in list(columns.items())[:SHOWN_COLUMNS])
+    others = list(columns.values())[SHOWN_COLUMNS:]
+    more = f" and {len(others):,} more columns ({sum(others):,})" if others else ""
+    return f"{mark!r} in {shown}{more}"
 
 
 def _declare_latents(model: "DAG", given: tuple[str, ...], network: Path) -> dict[str, int]:

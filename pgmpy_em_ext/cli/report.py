@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 SHOWN_ROWS = 3
 
 
-def say_note(note: str) -> None:
+def say_notes(notes: Sequence[str]) -> None:
     """Say what was read in an unusual way; only when all went well, since an error is told in one line."""
-    if note:
+    for note in notes:
         say("note", note)
 
 
@@ -95,10 +95,9 @@ def _tell_of_runs(estimator: "WeightedEM | ConditionalGaussianEM") -> list[tuple
 
 
 def _runs(estimator: "WeightedEM | ConditionalGaussianEM") -> str:
-    """Count the runs, those that were dropped on the way, and those that found the best."""
+    """Count the runs, and the independent starts that lead to the best maximum."""
     n_runs = len(estimator.restarts_)
-    n_dropped = sum(record.status == "dropped" for record in estimator.restarts_)
-    told = f" ({n_dropped:,} dropped on the way, the best reached by {estimator.replicated_:,})"
+    told = f", the best found by {estimator.replicated_:,} of {estimator.n_starts_:,} starts"
     return f"{n_runs:,}" + told * (n_runs > 1)
 
 

@@ -4,11 +4,10 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import networkx as nx
 import numpy as np
-from pgmpy.sampling import BayesianModelSampling
 
 from pgmpy_em_ext.checks import check_integer
 from pgmpy_em_ext.e_step._base import EStep
@@ -27,6 +26,9 @@ from pgmpy_em_ext.types import (
     IntArray,
     SamplingNoise,
 )
+
+if TYPE_CHECKING:  # at run time where it is used: pgmpy.sampling loads statsmodels, and warns
+    from pgmpy.sampling import BayesianModelSampling
 
 MAX_BATCHES = 20
 """Batches from which the error of the counts is estimated, to about a sixth of itself."""
@@ -52,7 +54,7 @@ class Component(NamedTuple):
 
     nodes: list[int]
     labels: list[str]
-    sampling: BayesianModelSampling
+    sampling: "BayesianModelSampling"
 
 
 class Answer(NamedTuple):
@@ -227,6 +229,8 @@ def _observed_families(plan: RowsPlan, parameters: FloatArray, log_parameters: F
 
 def _make_components(network: Network, parameters: FloatArray) -> list[Component]:
     """Make a sampler of each connected component; rows that miss nothing in it need not ask it."""
+    from pgmpy.sampling import BayesianModelSampling
+
     components = []
     for nodes in connected_components(network):
         model = to_model(network, parameters, nodes)

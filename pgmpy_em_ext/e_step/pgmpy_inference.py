@@ -7,7 +7,6 @@ from typing import Any, ClassVar, NamedTuple
 import networkx as nx
 import numpy as np
 from pgmpy.factors.discrete import TabularCPD
-from pgmpy.inference import BeliefPropagation, VariableElimination
 from pgmpy.models import DiscreteBayesianNetwork
 from pgmpy.utils import compat_fns
 
@@ -145,6 +144,8 @@ class VariableEliminationEStep(PgmpyEStep):
 
     def make_inference(self, model: DiscreteBayesianNetwork) -> Any:
         """Make a `VariableElimination`; see `PgmpyEStep.make_inference`."""
+        from pgmpy.inference import VariableElimination  # loads statsmodels, and warns
+
         return VariableElimination(model)
 
 
@@ -155,4 +156,6 @@ class BeliefPropagationEStep(PgmpyEStep):
 
     def make_inference(self, model: DiscreteBayesianNetwork) -> Any:
         """Make a `BeliefPropagation`; see `PgmpyEStep.make_inference`."""
+        from pgmpy.inference import BeliefPropagation  # loads statsmodels, and warns
+
         return BeliefPropagation(model)
