@@ -103,7 +103,7 @@ class ConditionalGaussianEM(HybridEM, BaseParameterEstimator):
         Parent configurations that no record reaches: a table's column is uniform there, as in `WeightedEM`, and a
         regression keeps its start.
     history_, n_iter_, n_e_steps_, converged_, status_, gap_, rate_, restarts_, replicated_, n_parameters_, aic_, bic_,
-    boundary_columns_
+    boundary_columns_, reduction_
         As in `WeightedEM`.
     ignored_columns_ : tuple
         Columns of the table that are no variable of the model.

@@ -7,7 +7,7 @@ import numpy as np
 
 from pgmpy_em_ext.gaussian import GaussianArrays
 from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.types import FloatArray, IntArray
+from pgmpy_em_ext.types import MISSING, BoolArray, FloatArray, IntArray
 
 
 class Units(NamedTuple):
@@ -109,6 +109,10 @@ class HybridRows(NamedTuple):
         known = {} if network.discrete is None else network.discrete.observed_states(self.codes[position])
         values = self.values[position] * network.units.scale + network.units.center
         return known | {network.names[node]: float(values[node]) for node in np.flatnonzero(~np.isnan(values)).tolist()}
+
+    def observes(self) -> BoolArray:
+        """Mark the rows that have a value of a variable of either kind."""
+        return (self.codes != MISSING).any(axis=1) | ~np.isnan(self.values).all(axis=1)
 
     def take(self, chosen: Sequence[int] | IntArray | slice) -> "HybridRows":
         """Take some of the rows."""

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from pgmpy_em_ext import hybrid_answers
-from pgmpy_em_ext.answers import fill_table, probability_frames
+from pgmpy_em_ext.answers import fill_table, mean_log_likelihood, probability_frames
 from pgmpy_em_ext.checkpoint import Checkpoint, fingerprint
 from pgmpy_em_ext.checks import check_integer
 from pgmpy_em_ext.cpd_family.categorical import write_cpd
 from pgmpy_em_ext.e_step.hybrid import HybridEStep
 from pgmpy_em_ext.em import EMState, Problem
 from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, number_rows, read_table
-from pgmpy_em_ext.finish import find_boundary, make_uniform
+from pgmpy_em_ext.finish import find_boundary, make_uniform, note_summary
 from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows
 from pgmpy_em_ext.hybrid_data import read_values
 from pgmpy_em_ext.hybrid_prepare import PreparedHybrid, make_hybrid_starts
@@ -56,7 +56,7 @@ class HybridEM:
         rule = make_rule(
             self,
             deadline,
-            float(prepared.rows.weight.sum()),
+            prepared.total_weight,
             has_hidden=prepared.has_hidden,
             one_step=not prepared.has_holes,
             is_exact=True,
@@ -97,8 +97,8 @@ class HybridEM:
             state, unidentified = make_uniform(problem, prepared.tables, best)
             self.unidentified_rows_ = unidentified + self.unidentified_rows_
             self.boundary_columns_ = _boundary_of_tables(prepared.tables, state, starts)
-        total = float(prepared.rows.weight.sum())
-        store_runs(self, best, restarts, state.log_likelihood, prepared.family.n_free, total, shift)
+        n_free, total = prepared.family.n_free, prepared.total_weight
+        store_runs(self, best, restarts, state.log_likelihood, n_free, total, shift)
         self.log_prior_ = state.log_prior
         self.objective_ = state.objective + shift
         self._keep(prepared.network, state.parameters)
@@ -109,7 +109,8 @@ class HybridEM:
             CPDColumn(prepared.network.names[node], prepared.network.configurations(node)[config])
             for node, config in floored
         ]
-        self.ignored_columns_ = prepared.ignored_columns
+        self.reduction_ = note_summary(prepared.reduction._replace(engine=problem.engine.summary(problem.plan)))
+        self.ignored_columns_ = self.reduction_.ignored_columns
 
     def _keep(self, network: HybridNetwork, parameters: FloatArray) -> None:
         """Set what the questions about rows need."""
@@ -167,7 +168,10 @@ class HybridEM:
         float ndarray of shape (n_rows,)
             In the user's units; 0 for rows without any observed value, -inf for impossible ones.
         """
-        rows = self._read_rows(data)
+        return self._score_rows(self._read_rows(data))
+
+    def _score_rows(self, rows: HybridRows) -> FloatArray:
+        """Compute log-densities in the user's units."""
         return hybrid_answers.log_likelihoods(self._fitted(), rows) + self._network.units.log_density_shift(rows.values)
 
     def score(self, data: pd.DataFrame, sample_weight: Any = None) -> float:
@@ -176,13 +180,17 @@ class HybridEM:
         Parameters
         ----------
         data : pandas.DataFrame
-            As for `score_samples`.
+            As for `score_samples`. Rows without any observed value are no part of the mean.
         sample_weight : array-like of shape (n_rows,), optional
             Weights of the mean.
+
+        Raises
+        ------
+        ValueError
+            No row of positive weight has a value.
         """
-        weight = check_weight(sample_weight, data)
-        samples = self.score_samples(data)
-        return float(np.average(samples[weight > 0], weights=weight[weight > 0]))
+        weight, rows = check_weight(sample_weight, data), self._read_rows(data)
+        return mean_log_likelihood(self._score_rows(rows), weight, rows.observes())
 
     def predict_proba(self, data: pd.DataFrame) -> dict[Hashable, pd.DataFrame]:
         """Compute the posterior distribution of every missing discrete cell: cluster memberships, where it is latent.

@@ -92,9 +92,11 @@ class LinearGaussianEM(HybridEM, GaussianParameterEstimator):
     n_parameters_ : int
         Free parameters.
     aic_, bic_ : float
-        By ``log_likelihood_``.
+        By ``log_likelihood_``; the sample size is the weight of the rows that observe something.
     floored_ : list of CPDColumn
         Variables whose residual variance is at its floor.
+    reduction_ : ReductionSummary
+        What was merged and what was ignored, as in `WeightedEM`.
     ignored_columns_ : tuple
         Columns of the table that are no variable of the model.
 

@@ -36,7 +36,7 @@ class StoppingRule(NamedTuple):
     deadline : float or None
         In the time of `time.monotonic`.
     one_step : bool
-        Whether no cell is missing, so that one step reaches the maximum.
+        Whether no cell is missing, so that one step reaches the maximum, and nothing is left to gain.
     total_weight : float
         In records; it scales what is taken for rounding.
     probes_saddles : bool

@@ -13,7 +13,7 @@ from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, num
 from pgmpy_em_ext.initializer import GivenStart, NearUniformStart, RandomStart, StartContext, check_parameters
 from pgmpy_em_ext.network import Network, build_network
 from pgmpy_em_ext.prior import Prior
-from pgmpy_em_ext.reduction import Reduction, observed_whole, reduce_rows, to_evidence
+from pgmpy_em_ext.reduction import EmptyRows, Reduction, drop_empty, observed_whole, reduce_rows, to_evidence
 from pgmpy_em_ext.restarts import Start, run_seeds
 from pgmpy_em_ext.saddle import unlinked_nodes
 from pgmpy_em_ext.settings import Settings, check_settings
@@ -30,8 +30,9 @@ class Prepared(NamedTuple):
     """A fit's input, checked and translated.
 
     Rows of weight zero are left out from the start: neither their cells nor their states
-    count. ``unlinked`` are the variables that the data never shows together with any of
-    their children: latents, and what behaves like one.
+    count. So are ``empty`` ones, which observe nothing: they are no part of the sample.
+    ``unlinked`` are the variables that the data never shows together with any of their
+    children: latents, and what behaves like one.
     """
 
     settings: Settings
@@ -45,11 +46,12 @@ class Prepared(NamedTuple):
     ignored_columns: tuple[Hashable, ...]
     n_rows: int
     n_zero_weight: int
+    empty: EmptyRows
     unlinked: tuple[int, ...]
 
     @property
     def total_weight(self) -> float:
-        """Sum of the weights, in records."""
+        """The size of the sample, in records: the sum of the weights of rows that observe something."""
         return float(self.evidence.weight.sum())
 
     @property
@@ -133,7 +135,7 @@ def prepare_tables(
     network = build_network(structure.names, structure.parents, states.names, states.latents)
     fixed_blocks = _read_fixed_blocks(network, settings, structure)
     encoded = encode_table(network, table, weight[counted], states.sources)
-    reduction = reduce_rows(encoded)
+    reduction, empty = drop_empty(reduce_rows(encoded))
     evidence = to_evidence(reduction)
     family = Categorical(
         network,
@@ -152,6 +154,7 @@ def prepare_tables(
         ignored_columns=(),
         n_rows=len(data),
         n_zero_weight=int(len(data) - counted.sum()),
+        empty=empty,
         unlinked=unlinked_nodes(network, evidence.codes),
     )
     return prepared, encoded

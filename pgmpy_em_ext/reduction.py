@@ -72,6 +72,45 @@ def reduce_rows(data: EncodedData) -> Reduction:
     return Reduction(*_collect(codes, weight, np.ones(len(codes), dtype=np.int64), row))
 
 
+class EmptyRows(NamedTuple):
+    """Rows of positive weight that are left out, since they observe nothing: their likelihood is always one.
+
+    Attributes
+    ----------
+    n_rows : int
+        How many there are.
+    weight : float
+        What they add up to, in records.
+    """
+
+    n_rows: int
+    weight: float
+
+
+def drop_empty(reduction: Reduction) -> tuple[Reduction, EmptyRows]:
+    """Take out the rows that observe nothing, and count them: they are no part of the sample.
+
+    Where there are no others they stay, so that a fit can say what its prior says.
+    """
+    empty = ~observes(reduction.codes)
+    if not empty.any() or empty.all():
+        return reduction, EmptyRows(0, 0.0)
+    n_rows, weight = reduction.multiplicity[empty], reduction.weight[empty]
+    kept = np.flatnonzero(~empty)
+    left = Reduction(
+        take_rows(reduction.codes, kept),
+        reduction.weight[kept],
+        reduction.multiplicity[kept],
+        reduction.first_row[kept],
+    )
+    return left, EmptyRows(int(n_rows.sum()), float(weight @ n_rows))
+
+
+def observes(codes: IntArray) -> BoolArray:
+    """Mark the rows that have the state of a variable at least."""
+    return (codes != MISSING).any(axis=1)
+
+
 def merge(left: Reduction, right: Reduction) -> Reduction:
     """Merge the reductions of two chunks: the same as reducing their rows together."""
     codes, weight, multiplicity, first_row = (np.concatenate(pair) for pair in zip(left, right, strict=True))

@@ -350,6 +350,8 @@ def _try(
 
 def _gap(history: Sequence[float], known: BlockProgress, rule: StoppingRule) -> float:
     """Estimate the distance to the limit: of all blocks together while EM steps are made, else of each."""
+    if rule.one_step:  # and one has been made
+        return 0.0
     if (known.n_em[known.active[:-1]] >= 2).all():
         return aitken_gap(history[-3:], rule.total_weight)
     return float(known.gap.sum())

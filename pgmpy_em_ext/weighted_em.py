@@ -30,7 +30,7 @@ from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.outcome import make_rule, run_all, store_runs, warn_of_the_end
 from pgmpy_em_ext.prepare import Prepared, make_starts, prepare, read_parameters
 from pgmpy_em_ext.prior import Prior
-from pgmpy_em_ext.reduction import reduce_rows, to_evidence
+from pgmpy_em_ext.reduction import observes, reduce_rows, to_evidence
 from pgmpy_em_ext.registry import lookup
 from pgmpy_em_ext.restarts import Best, Iteration, Restart, Start, log_likelihood_error
 from pgmpy_em_ext.saddle import symmetric_nodes
@@ -139,8 +139,8 @@ class WeightedEM(DiscreteParameterEstimator):
     n_e_steps_ : int
         All E-steps of all runs, refused ones and looks beyond a run's end included.
     gap_ : float
-        Estimated distance of ``objective_`` from the maximum nearby, in nats; infinite where
-        the runs were too short to tell. Where E-steps were sampled, what noise costs, and
+        Estimated distance of ``objective_`` from the maximum nearby, in nats; 0 where no cell is
+        missing, infinite where the runs were too short to tell. Where E-steps were sampled, what noise costs, and
         what many draws at the end say is left; the former alone where time ran out.
     rate_ : float
         EM's estimated rate of convergence: what part of the distance a plain step leaves,
@@ -162,7 +162,7 @@ class WeightedEM(DiscreteParameterEstimator):
         Free parameters.
     aic_, bic_ : float
         Akaike's and Schwarz's criterion; the smaller, the better. Schwarz's sample size
-        is the sum of the weights.
+        is the sum of the weights of the rows that observe something.
     boundary_columns_ : list of CPDColumn
         Columns in which an entry came within 1e-6 of zero on the way: the maximum is on the
         boundary there, often for want of data. Columns of less than one record are left out.
@@ -457,7 +457,7 @@ class WeightedEM(DiscreteParameterEstimator):
         Parameters
         ----------
         data : pandas.DataFrame
-            As for `score_samples`.
+            As for `score_samples`. Rows without any observed value are no part of the mean.
         sample_weight : array-like of shape (n_rows,), optional
             Weights of the mean.
 
@@ -465,11 +465,16 @@ class WeightedEM(DiscreteParameterEstimator):
         -------
         float
             In nats a record; -inf where a row of positive weight is impossible.
+
+        Raises
+        ------
+        ValueError
+            No row of positive weight has a value.
         """
-        encoded = self._encode(data, sample_weight)
-        kept = encoded.weight > 0
-        samples = answers.log_likelihoods(self._fitted(), encoded.codes[kept])
-        return float(np.average(samples, weights=encoded.weight[kept]))
+        codes, weight, _ = self._encode(data, sample_weight)
+        kept = weight > 0
+        samples = answers.log_likelihoods(self._fitted(), codes[kept])
+        return answers.mean_log_likelihood(samples, weight[kept], observes(codes[kept]))
 
     def score_samples(self, data: pd.DataFrame) -> FloatArray:
         """Compute the log-likelihood of each row's observed cells.

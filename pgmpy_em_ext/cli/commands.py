@@ -141,7 +141,7 @@ def fit(
         write_network(output, estimator, given.model)
     if not quiet:
         say_note(given.note)
-        rows = continuous_summary(estimator, given, sample_weight) if given.continuous else summary(estimator)
+        rows = continuous_summary(estimator, given) if given.continuous else summary(estimator)
         click.echo(align([*rows, ("written", str(output))], "<<"))
 
 
@@ -200,7 +200,8 @@ def score(
     import numpy as np
     import pandas as pd
 
-    from pgmpy_em_ext.encoding import check_weight
+    from pgmpy_em_ext.answers import mean_log_likelihood
+    from pgmpy_em_ext.encoding import check_weight, has_value, number_rows, read_table
     from pgmpy_em_ext.formats import check_folder
     from pgmpy_em_ext.tables import read_weights, table_ending, write_table
 
@@ -220,12 +221,15 @@ def score(
     if len(impossible):
         first = f"{impossible[0]} (counting from 0)"
         say("warning", f"rows that are impossible under the network: {len(impossible):,}; the first is row {first}.")
-    total = float(samples[counted] @ weight[counted])
+    observed = has_value(read_table(number_rows(table), model.nodes()))
+    total, mean = float(samples[counted] @ weight[counted]), mean_log_likelihood(samples, weight, observed)
     rows = []
     if not quiet:
         others = table.drop(columns=[] if weights is None else weights)
         rows = [("rows", f"{len(table):,}"), ("weight", f"{weight.sum():,.6g}"), *columns_without_use(model, others)]
-    rows += [("log-likelihood", f"{total:.6f}"), ("mean of a row", f"{total / weight.sum():.6f}")]
+        if not observed.all():
+            rows.insert(1, ("rows without any value", f"{(~observed).sum():,} (no part of the mean)"))
+    rows += [("log-likelihood", f"{total:.6f}"), ("mean of a row", f"{mean:.6f}")]
     click.echo(align(rows, "<<"))
 
 
