@@ -97,9 +97,9 @@ class ConditionalGaussianEM(HybridEM, BaseParameterEstimator):
     log_likelihood_, log_prior_, objective_ : float
         Of the observed values, in nats; log-densities, where they are continuous. The prior is that of standardised
         columns, up to a constant.
-    floored_ : list of CPDColumn
+    floored_ : ColumnList
         Variables, and states of their discrete parents, whose residual variance is at its floor.
-    unidentified_rows_ : list of CPDColumn
+    unidentified_rows_ : ColumnList
         Parent configurations that no record reaches: a table's column is uniform there, as in `WeightedEM`, and a
         regression keeps its start.
     history_, n_iter_, n_e_steps_, converged_, status_, gap_, rate_, restarts_, replicated_, n_parameters_, aic_, bic_,

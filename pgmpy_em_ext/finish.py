@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext.columns import ColumnList
 from pgmpy_em_ext.em import EMState, Problem, init
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import distinct_rows
 from pgmpy_em_ext.prepare import Prepared
 from pgmpy_em_ext.restarts import Best
-from pgmpy_em_ext.types import MISSING, BoolArray, CPDColumn, FloatArray
+from pgmpy_em_ext.types import MISSING, BoolArray, FloatArray
 
 BOUNDARY = 1e-6
 """Entries below this count as zero."""
@@ -64,7 +65,7 @@ class ReductionSummary(NamedTuple):
     engine: dict[str, int]
 
 
-def make_uniform(problem: Problem, prepared: Prepared, best: Best) -> tuple[EMState, list[CPDColumn]]:
+def make_uniform(problem: Problem, prepared: Prepared, best: Best) -> tuple[EMState, ColumnList]:
     """Make the columns that nothing is known of uniform, where that changes no row's probability.
 
     A column can be without data because the start's zeros, not the data, keep every
@@ -79,14 +80,14 @@ def make_uniform(problem: Problem, prepared: Prepared, best: Best) -> tuple[EMSt
     -------
     state : EMState
         The run's last state, with those columns uniform.
-    rows : list of CPDColumn
+    rows : ColumnList
         All columns that nothing is known of.
     """
     state, network, family = best.state, prepared.network, prepared.family
     n_cells = network.n_cells
     unknown = family.without_data(state.statistics.counts[:n_cells])
     if not unknown.any():
-        return state, []
+        return state, ColumnList()
     rows = network.name_columns(np.flatnonzero(unknown))
     if len(best.history) == 1:  # no M-step was made: the start is returned as it is
         return state, rows
@@ -105,7 +106,7 @@ def _open(network: Network, columns: BoolArray, parameters: FloatArray) -> Float
     return opened
 
 
-def find_boundary(network: Network, state: EMState, starts: list[FloatArray], free: BoolArray) -> list[CPDColumn]:
+def find_boundary(network: Network, state: EMState, starts: list[FloatArray], free: BoolArray) -> ColumnList:
     """Name the free columns with an entry at zero that was not at zero in every start.
 
     Columns that stand for less than one record are left out: nothing is known of them anyway.

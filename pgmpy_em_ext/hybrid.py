@@ -1,10 +1,11 @@
 """Networks of discrete and continuous variables as arrays, and rows of both."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext.columns import ColumnGroup, ColumnList
 from pgmpy_em_ext.gaussian import GaussianArrays
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.types import MISSING, BoolArray, FloatArray, IntArray
@@ -70,18 +71,15 @@ class HybridNetwork(NamedTuple):
         """Numbers of states of a continuous variable's discrete parents."""
         return tuple(self.discrete.cardinalities[parent] for parent in self.discrete_parents[node] if self.discrete)
 
-    def configurations(self, node: int) -> list[dict[Hashable, Hashable]]:
-        """Name the configurations of a continuous variable's discrete parents, in their order."""
-        if self.discrete is None or not self.discrete_parents[node]:
-            return [{}]
-        digits = np.indices(self.cards(node)).reshape(len(self.discrete_parents[node]), -1).T
-        return [
-            {
-                self.discrete.names[parent]: self.discrete.state_names[parent][digit]
-                for parent, digit in zip(self.discrete_parents[node], row, strict=True)
-            }
-            for row in digits.tolist()
-        ]
+    def name_columns(self, configs: Mapping[int, IntArray]) -> ColumnList:
+        """Name configurations of continuous variables' discrete parents, by their numbers for each variable."""
+        groups = []
+        for node, positions in configs.items():
+            if self.discrete is None:
+                groups.append(ColumnGroup(self.names[node], (), (), positions))
+            else:
+                groups.append(self.discrete.column_group(self.names[node], self.discrete_parents[node], positions))
+        return ColumnList(groups)
 
 
 class HybridRows(NamedTuple):

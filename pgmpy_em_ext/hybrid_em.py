@@ -13,6 +13,7 @@ from pgmpy_em_ext import hybrid_answers
 from pgmpy_em_ext.answers import fill_table, mean_log_likelihood, probability_frames
 from pgmpy_em_ext.checkpoint import Checkpoint, fingerprint
 from pgmpy_em_ext.checks import check_integer
+from pgmpy_em_ext.columns import ColumnList
 from pgmpy_em_ext.cpd_family.categorical import write_cpd
 from pgmpy_em_ext.e_step.hybrid import HybridEStep
 from pgmpy_em_ext.em import EMState, Problem
@@ -92,7 +93,7 @@ class HybridEM:
         """Set the fitted attributes, in the user's units."""
         state, shift = best.state, prepared.density_shift
         self.unidentified_rows_ = _without_records(prepared, state)
-        self.boundary_columns_: list[CPDColumn] = []
+        self.boundary_columns_ = ColumnList()
         if prepared.tables is not None:
             state, unidentified = make_uniform(problem, prepared.tables, best)
             self.unidentified_rows_ = unidentified + self.unidentified_rows_
@@ -104,11 +105,7 @@ class HybridEM:
         self._keep(prepared.network, state.parameters)
         cpds = self._write_cpds(prepared, state)
         self.parameters_ = [cpds[name] for name in structure.names]
-        floored = prepared.continuous.at_floor(state.parameters[prepared.network.n_cells :])
-        self.floored_ = [
-            CPDColumn(prepared.network.names[node], prepared.network.configurations(node)[config])
-            for node, config in floored
-        ]
+        self.floored_ = _at_floor(prepared, state)
         self.reduction_ = note_summary(prepared.reduction._replace(engine=problem.engine.summary(problem.plan)))
         self.ignored_columns_ = self.reduction_.ignored_columns
 
@@ -312,17 +309,21 @@ class HybridEM:
         return HybridRows(codes, values, weight, np.arange(len(values)))
 
 
-def _without_records(prepared: PreparedHybrid, state: EMState) -> list[CPDColumn]:
+def _without_records(prepared: PreparedHybrid, state: EMState) -> ColumnList:
     """Name the configurations of continuous variables' discrete parents that no record reaches."""
     network, moments = prepared.network, state.statistics.counts[prepared.network.n_cells :]
-    return [
-        CPDColumn(network.names[node], network.configurations(node)[config])
-        for node in np.flatnonzero(~prepared.continuous.fixed).tolist()
-        for config in np.flatnonzero(network.net.moment_matrices(moments, node)[:, 0, 0] == 0).tolist()
-    ]
+    free = np.flatnonzero(~prepared.continuous.fixed).tolist()
+    return network.name_columns({node: np.flatnonzero(network.net.records(moments, node) == 0) for node in free})
 
 
-def _boundary_of_tables(tables: Prepared, state: EMState, starts: list[Start]) -> list[CPDColumn]:
+def _at_floor(prepared: PreparedHybrid, state: EMState) -> ColumnList:
+    """Name the configurations whose residual variance is at its floor."""
+    found = prepared.continuous.at_floor(state.parameters[prepared.network.n_cells :])
+    nodes, configs = np.array(found, dtype=np.int64).reshape(-1, 2).T
+    return prepared.network.name_columns({node: configs[nodes == node] for node in np.unique(nodes).tolist()})
+
+
+def _boundary_of_tables(tables: Prepared, state: EMState, starts: list[Start]) -> ColumnList:
     """Name the columns of tables with an entry that came to zero."""
     n_cells = tables.network.n_cells
     statistics = state.statistics._replace(counts=state.statistics.counts[:n_cells])

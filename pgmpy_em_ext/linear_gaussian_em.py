@@ -93,7 +93,7 @@ class LinearGaussianEM(HybridEM, GaussianParameterEstimator):
         Free parameters.
     aic_, bic_ : float
         By ``log_likelihood_``; the sample size is the weight of the rows that observe something.
-    floored_ : list of CPDColumn
+    floored_ : ColumnList
         Variables whose residual variance is at its floor.
     reduction_ : ReductionSummary
         What was merged and what was ignored, as in `WeightedEM`.

@@ -16,6 +16,7 @@ from pgmpy_em_ext import answers
 from pgmpy_em_ext import e_step as e_step_package
 from pgmpy_em_ext.checkpoint import Checkpoint, fingerprint
 from pgmpy_em_ext.checks import check_integer
+from pgmpy_em_ext.columns import ColumnList
 from pgmpy_em_ext.cpd_family.categorical import write_cpd
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.exact import ExactEStep
@@ -36,7 +37,7 @@ from pgmpy_em_ext.restarts import Best, Iteration, Restart, Start, log_likelihoo
 from pgmpy_em_ext.saddle import symmetric_nodes
 from pgmpy_em_ext.settings import check_settings, choose_method
 from pgmpy_em_ext.stochastic import Method
-from pgmpy_em_ext.types import MISSING, CPDColumn, EncodedData, FloatArray
+from pgmpy_em_ext.types import MISSING, EncodedData, FloatArray
 from pgmpy_em_ext.uncertainty import (
     BootstrapTables,
     Kept,
@@ -163,10 +164,10 @@ class WeightedEM(DiscreteParameterEstimator):
     aic_, bic_ : float
         Akaike's and Schwarz's criterion; the smaller, the better. Schwarz's sample size
         is the sum of the weights of the rows that observe something.
-    boundary_columns_ : list of CPDColumn
+    boundary_columns_ : ColumnList
         Columns in which an entry came within 1e-6 of zero on the way: the maximum is on the
         boundary there, often for want of data. Columns of less than one record are left out.
-    unidentified_rows_ : list of CPDColumn
+    unidentified_rows_ : ColumnList
         Parent configurations that no record reaches. Their distribution is uniform, unless no
         step was made, or the start's zeros alone keep the records away. Where E-steps were
         sampled, also those that no draw has reached, which keep what they began with.
@@ -417,7 +418,7 @@ class WeightedEM(DiscreteParameterEstimator):
         best: Best,
         restarts: dict[int, Restart],
         state: EMState,
-        unidentified: list[CPDColumn],
+        unidentified: ColumnList,
     ) -> None:
         """Set the fitted attributes."""
         self._store_parameters(prepared.network, state.parameters)
