@@ -36,7 +36,7 @@ from pgmpy_em_ext.registry import lookup
 from pgmpy_em_ext.restarts import Best, Iteration, Restart, Start, log_likelihood_error
 from pgmpy_em_ext.saddle import symmetric_nodes
 from pgmpy_em_ext.settings import check_settings, choose_method
-from pgmpy_em_ext.stochastic import Method
+from pgmpy_em_ext.stochastic import Method, likelihood_error
 from pgmpy_em_ext.types import MISSING, EncodedData, FloatArray
 from pgmpy_em_ext.uncertainty import (
     BootstrapTables,
@@ -148,7 +148,8 @@ class WeightedEM(DiscreteParameterEstimator):
         0 to 1; a rough average over all parameters where E-steps were sampled.
     mc_standard_error_ : MonteCarloErrors
         Of every CPD entry and of ``log_likelihood_``, by how much they may differ from what exact
-        E-steps would have given; 0 where all was exact.
+        E-steps would have given; 0 where all was exact. ``evaluation``: by how much the latter may
+        differ from the likelihood of these very CPDs.
     converged_ : bool
         Whether it met ``tol`` or ``atol``.
     status_ : {"converged", "max_iter", "max_time", "callback"}
@@ -428,8 +429,14 @@ class WeightedEM(DiscreteParameterEstimator):
         errors = best.errors
         if errors is None:  # exact; or cut short before a run came to its end
             errors = np.full_like(state.parameters, 0.0 if problem.is_exact else np.inf)
+        evaluation, noise = log_likelihood_error(state), best.state.statistics.noise
+        of_likelihood = evaluation
+        if noise is not None and len(best.history) > 1:
+            of_likelihood = likelihood_error(
+                prepared.family, best.state.parameters, errors, noise, best.state.statistics.counts
+            )
         self.mc_standard_error_ = MonteCarloErrors(
-            answers.cpd_frames(prepared.network, errors), log_likelihood_error(state)
+            answers.cpd_frames(prepared.network, errors), of_likelihood, evaluation
         )
         self.unidentified_rows_ = unidentified
         self._kept = Kept(
