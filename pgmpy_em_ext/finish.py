@@ -30,8 +30,8 @@ class ReductionSummary(NamedTuple):
     n_zero_weight : int
         Rows of weight zero, which count for nothing.
     n_empty_rows : int
-        Rows of positive weight that are left out, because they observe none of the model's variables: of the fit, in
-        which they would change nothing, and of the sample size in ``bic_``. 0 where no row observes anything.
+        Rows of positive weight that observe none of the model's variables. They change nothing in the fit, and are
+        left out of the sample size in ``bic_``. 0 where no row observes anything.
     empty_weight : float
         What these weigh together, in records.
     total_weight : float
@@ -119,7 +119,7 @@ def find_boundary(network: Network, state: EMState, starts: list[FloatArray], fr
 
 def summarize(prepared: Prepared, sizes: dict[str, int]) -> ReductionSummary:
     """Count what was merged and list what was ignored."""
-    network, reduction, empty = prepared.network, prepared.reduction, prepared.empty
+    network, reduction, empty, sample = prepared.network, prepared.reduction, prepared.empty, prepared.sample
     holes = reduction.codes[:, list(network.observable)] == MISSING
     summary = ReductionSummary(
         n_rows=prepared.n_rows,
@@ -127,9 +127,9 @@ def summarize(prepared: Prepared, sizes: dict[str, int]) -> ReductionSummary:
         n_empty_rows=empty.n_rows,
         empty_weight=empty.weight,
         total_weight=prepared.total_weight + empty.weight,
-        n_missing_cells=int(holes.sum(axis=1) @ reduction.multiplicity) + empty.n_rows * len(network.observable),
-        n_distinct_rows=len(prepared.evidence.codes),
-        n_missing_patterns=len(distinct_rows(list((prepared.evidence.codes == MISSING).T))[0]),
+        n_missing_cells=int(holes.sum(axis=1) @ reduction.multiplicity),
+        n_distinct_rows=len(sample.codes),
+        n_missing_patterns=len(distinct_rows(list((sample.codes == MISSING).T))[0]),
         ignored_columns=prepared.ignored_columns,
         promoted_latents=prepared.states.promoted,
         engine=sizes,

@@ -247,7 +247,8 @@ def prepare_hybrid(
     table = HybridRows(codes, values[:, place], weight[kept], kept)
     observed = table.observes() | (not table.observes().any())
     if tables is not None and not names:  # equal rows are merged already, in sums that `WeightedEM` makes too
-        rows = HybridRows(tables.evidence.codes, np.zeros((len(tables.evidence.weight), 0)), *tables.evidence[1:])
+        sample = tables.sample
+        rows = HybridRows(sample.codes, np.zeros((len(sample.weight), 0)), *sample[1:])
     else:
         rows = merge_rows(table if observed.all() else table.take(np.flatnonzero(observed)))
     declared = set(structure.latents)

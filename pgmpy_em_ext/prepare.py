@@ -13,7 +13,15 @@ from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, num
 from pgmpy_em_ext.initializer import GivenStart, NearUniformStart, RandomStart, StartContext, check_parameters
 from pgmpy_em_ext.network import Network, build_network
 from pgmpy_em_ext.prior import Prior
-from pgmpy_em_ext.reduction import EmptyRows, Reduction, drop_empty, observed_whole, reduce_rows, to_evidence
+from pgmpy_em_ext.reduction import (
+    EmptyRows,
+    Reduction,
+    count_empty,
+    observed_whole,
+    reduce_rows,
+    take_sample,
+    to_evidence,
+)
 from pgmpy_em_ext.restarts import Start, run_seeds
 from pgmpy_em_ext.saddle import unlinked_nodes
 from pgmpy_em_ext.settings import Settings, check_settings
@@ -30,7 +38,8 @@ class Prepared(NamedTuple):
     """A fit's input, checked and translated.
 
     Rows of weight zero are left out from the start: neither their cells nor their states
-    count. So are ``empty`` ones, which observe nothing: they are no part of the sample.
+    count. Rows that observe nothing are part of the evidence, since an engine may impute them
+    (those that prune barren variables do not), but not of the sample.
     ``unlinked`` are the variables that the data never shows together with any of their
     children: latents, and what behaves like one.
     """
@@ -46,13 +55,22 @@ class Prepared(NamedTuple):
     ignored_columns: tuple[Hashable, ...]
     n_rows: int
     n_zero_weight: int
-    empty: EmptyRows
     unlinked: tuple[int, ...]
 
     @property
+    def empty(self) -> EmptyRows:
+        """The rows that observe nothing."""
+        return count_empty(self.reduction)
+
+    @property
+    def sample(self) -> Evidence:
+        """The evidence without the rows that observe nothing."""
+        return take_sample(self.evidence)
+
+    @property
     def total_weight(self) -> float:
-        """The size of the sample, in records: the sum of the weights of rows that observe something."""
-        return float(self.evidence.weight.sum())
+        """The size of the sample, in records."""
+        return float(self.sample.weight.sum())
 
     @property
     def has_hidden(self) -> bool:
@@ -135,7 +153,7 @@ def prepare_tables(
     network = build_network(structure.names, structure.parents, states.names, states.latents)
     fixed_blocks = _read_fixed_blocks(network, settings, structure)
     encoded = encode_table(network, table, weight[counted], states.sources)
-    reduction, empty = drop_empty(reduce_rows(encoded))
+    reduction = reduce_rows(encoded)
     evidence = to_evidence(reduction)
     family = Categorical(
         network,
@@ -154,7 +172,6 @@ def prepare_tables(
         ignored_columns=(),
         n_rows=len(data),
         n_zero_weight=int(len(data) - counted.sum()),
-        empty=empty,
         unlinked=unlinked_nodes(network, evidence.codes),
     )
     return prepared, encoded

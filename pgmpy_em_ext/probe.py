@@ -25,6 +25,20 @@ LENGTHS = (1.0, 4.0, 2.0, 0.5, 0.25, 0.1, 0.03, 0.01)
 CURVED = 1e-5
 """Curvature, relative to the complete-data information, that is more than rounding."""
 
+FLAT = 0.01
+"""Curvature, relative to the complete-data information, below which a valley is looked at more closely: EM's rate is
+above 0.99 there, and Newton steps are long."""
+
+SIDE = 0.03
+"""How far to either side, in the coordinate that moves most, its bend is looked at."""
+
+TRUSTED = 0.5
+"""Kantorovich's bound: up to this ratio of the curvature's change over a Newton step to the curvature itself, there is
+a maximum where the step leads."""
+
+NOTHING = 1e-3
+"""What part of its share of ``tol`` a block must seem to lack before its valley is doubted."""
+
 RECORD = 4.0
 """The information in one record, which is added to the metric: what columns without data do is of no interest."""
 
@@ -45,10 +59,11 @@ class Outlook(NamedTuple):
     left : bool ndarray of shape (n_blocks + 1,)
         Blocks that have found something higher; none where all are at a maximum.
     unfinished : bool ndarray of shape (n_blocks + 1,)
-        These, and those that are known to lack something without having found the way.
+        These, those that are known to lack something without having found the way, and those in valleys that may go
+        on where the Hessian predicts their maximum.
     gap : float ndarray of shape (n_blocks + 1,)
         Distance of each block's objective from that of the maximum nearby, in nats, as the
-        Hessian predicts it.
+        Hessian predicts it; infinite where it cannot tell.
     n_e_steps : int
         E-steps that it took to tell.
     """
@@ -85,7 +100,8 @@ def look_beyond(problem: Problem, blocks: Blocks, state: EMState, active: BoolAr
 
     Notes
     -----
-    Cost: `N_VECTORS` E-steps, and len(`TURNS`) more where there is something to try.
+    Cost: `N_VECTORS` E-steps, and len(`TURNS`) more where there is something to try, else two where a valley is so long
+    that EM's rate is above 0.99.
 
     References
     ----------
@@ -97,7 +113,10 @@ def look_beyond(problem: Problem, blocks: Blocks, state: EMState, active: BoolAr
     promising = active & (view.upwards | too_low)
     promising[-1] = False
     if not promising.any():
-        return Outlook(state, promising, promising, view.gap, prober.n_e_steps)
+        share = tol / max(blocks.n_blocks, 1)
+        doubtful = prober.may_bend(view, active & (view.gap > NOTHING * share))
+        gap = np.where(doubtful, np.inf, view.gap)
+        return Outlook(state, promising, doubtful, gap, prober.n_e_steps)
     best, before = state, objectives(blocks, state)
     turns = view.upwards[blocks.of_cell]
     for turn, length in zip(TURNS, LENGTHS, strict=True):
@@ -113,12 +132,18 @@ def look_beyond(problem: Problem, blocks: Blocks, state: EMState, active: BoolAr
 
 
 class _View(NamedTuple):
-    """The Hessian near a state, as far as its Krylov space shows it; see `look_beyond`."""
+    """The Hessian near a state, as far as its Krylov space shows it; see `look_beyond`.
+
+    ``flattest`` is the smallest curvature downwards of each block, positive, and ``step_length`` the length of its
+    Newton step, both in coordinates in which the damped complete-data information is the identity.
+    """
 
     direction: FloatArray
     upwards: BoolArray
     newton_step: FloatArray
     gap: FloatArray
+    flattest: FloatArray
+    step_length: FloatArray
 
 
 class _Prober:
@@ -158,7 +183,48 @@ class _Prober:
             newton_step += weight[number][self.blocks.of_cell] * vector
         upwards = curvature[:, -1] > CURVED
         unwhiten = self._whitening.unwhiten
-        return _View(self._turn(unwhiten(direction)), upwards, unwhiten(newton_step), gap)
+        return _View(
+            self._turn(unwhiten(direction)),
+            upwards,
+            unwhiten(newton_step),
+            gap,
+            flattest=np.where(concave, downwards, np.inf).min(axis=1),
+            step_length=np.sqrt((step**2).sum(axis=1)),
+        )
+
+    def may_bend(self, view: _View, asked: BoolArray) -> BoolArray:
+        """Mark the blocks in valleys that may go on where the Hessian predicts their maximum; two E-steps.
+
+        Kantorovich's theorem says when a Newton step can be trusted: with m the smallest curvature, s the step's length
+        and L a bound on how fast the Hessian changes, where L s / m <= 1/2. Second differences of the gradient along
+        the step tell L.
+
+        References
+        ----------
+        Kantorovich (1948); Ortega & Rheinboldt (1970), Iterative Solution of Nonlinear Equations, theorem 12.6.2.
+        """
+        asked = asked & (view.flattest < FLAT) & (view.step_length > 0)
+        asked[-1] = False
+        if not asked.any():
+            return asked
+        moved = np.where(asked[self.blocks.of_cell], SIDE * self._turn(view.newton_step), 0.0)
+        change = -2 * self.chart.gradient
+        for displacement in (moved, -moved):
+            there = self.evaluate(displacement)
+            if there is None:
+                return np.zeros_like(asked)
+            position = self.chart.position + displacement
+            chart = self.problem.family.chart(there.parameters, there.statistics.counts, position)
+            change = change + chart.gradient
+        part = np.sqrt(self._ratio(self._sums(moved**2), self._sums(view.newton_step**2)))  # of the Newton step
+        bend = np.sqrt(self._sums(self._tangent(self._whitening.whiten(change)) ** 2))
+        lipschitz = self._ratio(bend, (part * view.step_length) ** 2)
+        return asked & (lipschitz * view.step_length > TRUSTED * view.flattest)
+
+    @staticmethod
+    def _ratio(one: FloatArray, other: FloatArray) -> FloatArray:
+        """Divide; 0 where there is nothing to divide by."""
+        return np.divide(one, other, out=np.zeros_like(one), where=other > 0)
 
     def _turn(self, displacement: FloatArray) -> FloatArray:
         """Scale a displacement so that each block's longest coordinate is one."""

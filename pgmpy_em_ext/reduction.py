@@ -73,7 +73,7 @@ def reduce_rows(data: EncodedData) -> Reduction:
 
 
 class EmptyRows(NamedTuple):
-    """Rows of positive weight that are left out, since they observe nothing: their likelihood is always one.
+    """Rows of positive weight that observe nothing, and are no part of the sample: their likelihood is always one.
 
     Attributes
     ----------
@@ -87,23 +87,20 @@ class EmptyRows(NamedTuple):
     weight: float
 
 
-def drop_empty(reduction: Reduction) -> tuple[Reduction, EmptyRows]:
-    """Take out the rows that observe nothing, and count them: they are no part of the sample.
-
-    Where there are no others they stay, so that a fit can say what its prior says.
-    """
+def count_empty(reduction: Reduction) -> EmptyRows:
+    """Count the rows that observe nothing; none where there are no others: a fit then says what its prior says."""
     empty = ~observes(reduction.codes)
-    if not empty.any() or empty.all():
-        return reduction, EmptyRows(0, 0.0)
-    n_rows, weight = reduction.multiplicity[empty], reduction.weight[empty]
-    kept = np.flatnonzero(~empty)
-    left = Reduction(
-        take_rows(reduction.codes, kept),
-        reduction.weight[kept],
-        reduction.multiplicity[kept],
-        reduction.first_row[kept],
+    if empty.all():
+        return EmptyRows(0, 0.0)
+    return EmptyRows(
+        int(reduction.multiplicity[empty].sum()), float(reduction.weight[empty] @ reduction.multiplicity[empty])
     )
-    return left, EmptyRows(int(n_rows.sum()), float(weight @ n_rows))
+
+
+def take_sample(evidence: Evidence) -> Evidence:
+    """Leave out the row that observes nothing, if there are others."""
+    kept = observes(evidence.codes)
+    return evidence if kept.all() or not kept.any() else take_evidence(evidence, np.flatnonzero(kept))
 
 
 def observes(codes: IntArray) -> BoolArray:

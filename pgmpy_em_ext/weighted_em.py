@@ -364,7 +364,7 @@ class WeightedEM(DiscreteParameterEstimator):
             deadline,
             prepared.total_weight,
             has_hidden=prepared.has_hidden,
-            one_step=not (prepared.evidence.codes == MISSING).any(),
+            one_step=_takes_one_step(problem, prepared),
             is_exact=problem.is_exact,
         )
         checkpoint = None
@@ -443,7 +443,7 @@ class WeightedEM(DiscreteParameterEstimator):
             problem.engine,
             prepared.settings.accelerator if problem.is_exact else None,
             prepared.network,
-            prepared.evidence,
+            prepared.sample,
             prepared.family,
             state.parameters,
         )
@@ -775,3 +775,11 @@ class WeightedEM(DiscreteParameterEstimator):
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Give parameter sets for skbase's contract tests."""
         return [{}, {"prior": "K2", "n_init": 2, "seed": 0, "show_progress": False, "max_iter": 5}]
+
+
+def _takes_one_step(problem: Problem, prepared: Prepared) -> bool:
+    """Whether no cell is missing, but for rows that observe nothing and that the engine does not impute."""
+    if (prepared.sample.codes == MISSING).any():
+        return False
+    blocks = problem.engine.blocks(problem.plan)
+    return len(prepared.sample.codes) == len(prepared.evidence.codes) or (blocks is not None and blocks.n_blocks == 0)

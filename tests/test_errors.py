@@ -502,9 +502,9 @@ class TestInference:
         refuse("max_donors must be an integer >= 1. Got: -1.", init_cpds=NearestNeighborStart(max_donors=-1))
 
     def test_too_many_completions(self):
-        data = pd.DataFrame({"A": [0, None], "B": [1, 1]})
-        message = r"row 1 \(counting from 0\) has 2 completions over \['A'\], more than max_completions=1"
-        refuse(message, MemoryBudgetError, data=data, state_names=NAMES, e_step=EnumerationEStep(max_completions=1))
+        data = pd.DataFrame({"A": [0, None], "B": [1, None]})
+        message = r"row 1 \(counting from 0\) has 4 completions over \['A', 'B'\], more than max_completions=3"
+        refuse(message, MemoryBudgetError, data=data, state_names=NAMES, e_step=EnumerationEStep(max_completions=3))
 
 
 @pytest.mark.inference
