@@ -341,8 +341,8 @@ class WeightedEM(DiscreteParameterEstimator):
         >>> model = DiscreteBayesianNetwork()
         >>> model.add_node("Coin")
         >>> model.add_cpds(TabularCPD("Coin", 2, [[0.75], [0.25]], state_names={"Coin": ["heads", "tails"]}))
-        >>> round(WeightedEM.from_model(model).score(pd.DataFrame({"Coin": ["heads", None]})), 4)
-        -0.1438
+        >>> round(WeightedEM.from_model(model).score(pd.DataFrame({"Coin": ["heads", None]})), 4)  # of one row
+        -0.2877
         """
         estimator = cls(**arguments)
         check_settings(estimator)
