@@ -180,7 +180,8 @@ RESTARTS = """\
 ## Restarts
 
 How far below the highest objective that was ever found fits end, in the mean of {seeds} seeds, and the E-steps that all
-their runs made together. *Halving* is what `n_init` does; *plain* carries every start to its end.
+their runs made together. *Default* is what a fit does, *halving* what it does where E-steps are costly; *plain* carries
+every start to its end.
 """
 
 UNCERTAINTY = """\
@@ -618,7 +619,7 @@ def restarts(result: Record) -> str:
     columns = {
         "problem": field("problem"),
         "way": field("way"),
-        "starts": field("n_init"),
+        "starts": field("n_init", lambda value: "16 or 24" if value is None else str(value)),
         "E-steps": field("e_steps", lambda value: number(round(value))),
         "below the highest, nats": field("below", lambda value: f"{value:.2f}"),
     }

@@ -1,48 +1,50 @@
-"""Compare successive halving with plain restarts: how high they come, and how many E-steps they take.
+"""Compare ways to run several starts: how high they come, and how many E-steps they take.
 
-On those problems of ``latent_problems.py`` that have several maxima. Plain restarts run every start to its end.
+On those problems of ``latent_problems.py`` that have several maxima. "default" is what a fit does; "halving" what it does
+where E-steps are costly; "plain" runs every start to its end.
 """
 
+import time
 from unittest.mock import patch
 
 import acceleration
 import common
 import numpy as np
 
-from pgmpy_em_ext import race
+from pgmpy_em_ext import restarts
 from pgmpy_em_ext.acceleration import ACCELERATIONS
 from pgmpy_em_ext.prepare import make_starts
-from pgmpy_em_ext.restarts import best_of
+from pgmpy_em_ext.race import HALVING, PATIENT
 
 PROBLEMS = ["child, 3 hidden", "alarm, 4 hidden", "latent tree", "latent chain", "big five", "asia, 3 hidden"]
-WAYS = {
-    "halving": [4, 8, 16, 32],
-    "plain": [1, 2, 4, 8, 16],
-}
+PACES = {"default": PATIENT, "halving": HALVING, "plain": PATIENT._replace(joins=False)}
+WAYS: dict[str, list[int | None]] = {"default": [None], "halving": [4, 16, 32], "plain": [1, 4, 16]}
 QUICK_SEEDS, FULL_SEEDS = 10, 40
 
 
-def measure(problem: str, way: str, n_init: int, n_seeds: int) -> dict[str, float]:
+def measure(problem: str, way: str, n_init: int | None, n_seeds: int) -> dict[str, float]:
     """Fit from many seeds."""
     prepared_problem, prepared, _ = acceleration.build(problem, 1)
     stop = acceleration.rule(prepared, 1e-3, True)
-    survivors = race.SURVIVORS if way == "halving" else n_init
-    objectives, n_e_steps = [], []
-    with patch.object(race, "SURVIVORS", survivors):  # with as many survivors as runs, none is dropped
+    objectives, n_e_steps, seconds = [], [], []
+    with patch.object(restarts, "choose_pace", lambda _: PACES[way]):
         for seed in range(n_seeds):
+            begin = time.perf_counter()
             starts = make_starts(prepared, seed, n_init)
-            best, records = best_of(prepared_problem, starts, stop, ACCELERATIONS["auto"])
+            best, records = restarts.best_of(prepared_problem, starts, stop, ACCELERATIONS["auto"])
+            seconds.append(time.perf_counter() - begin)
             objectives.append(best.state.objective)
             n_e_steps.append(sum(record.n_e_steps for record in records.values()))
     return {
         "e_steps": float(np.mean(n_e_steps)),
+        "seconds": float(np.median(seconds)),
         "objective": float(np.mean(objectives)),
         "highest": float(np.max(objectives)),
     }
 
 
 def main() -> None:
-    """Measure both ways with several numbers of starts."""
+    """Measure all ways with several numbers of starts."""
     options = common.arguments(__doc__)
     n_seeds = FULL_SEEDS if options.full else QUICK_SEEDS
     records = [

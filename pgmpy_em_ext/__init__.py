@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pgmpy_em_ext._version import __version__
 
 if TYPE_CHECKING:
+    from pgmpy_em_ext.columns import ColumnList
     from pgmpy_em_ext.conditional_gaussian_cpd import ConditionalGaussianCPD
     from pgmpy_em_ext.conditional_gaussian_network import ConditionalGaussianNetwork
     from pgmpy_em_ext.e_step._base import EStep
@@ -45,6 +46,7 @@ _MODULES = {
     "BeliefPropagationEStep": "e_step.pgmpy_inference",
     "BootstrapTables": "uncertainty",
     "Chains": "types",
+    "ColumnList": "columns",
     "ConditionalGaussianEM": "conditional_gaussian_em",
     "ConditionalGaussianCPD": "conditional_gaussian_cpd",
     "ConditionalGaussianNetwork": "conditional_gaussian_network",
@@ -98,6 +100,7 @@ __all__ = [
     "BootstrapTables",
     "CPDColumn",
     "Chains",
+    "ColumnList",
     "ConditionalGaussianCPD",
     "ConditionalGaussianEM",
     "ConditionalGaussianNetwork",

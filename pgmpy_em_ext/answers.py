@@ -22,7 +22,7 @@ from pgmpy_em_ext.encoding import match_states
 from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError
 from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.packing import distinct_rows
-from pgmpy_em_ext.types import MISSING, FloatArray, IntArray
+from pgmpy_em_ext.types import MISSING, BoolArray, FloatArray, IntArray
 
 MAX_COMPLETIONS = 5_000_000
 """Rows of the longest table of completions that is made."""
@@ -186,6 +186,33 @@ def log_likelihoods(fitted: Fitted, codes: IntArray) -> FloatArray:
 
     parts = _ask(fitted, codes[first], first, lambda: answer, fitted.seed, prune_barren=True)
     return parts.log_likelihoods(parts.answers)[inverse]
+
+
+def mean_log_likelihood(samples: FloatArray, weight: FloatArray, observed: BoolArray) -> float:
+    """Take the mean of rows' log-likelihoods.
+
+    Parameters
+    ----------
+    samples : float ndarray of shape (n_rows,)
+        The log-likelihoods, in nats.
+    weight : float ndarray of shape (n_rows,)
+        Rows of weight 0 do not count.
+    observed : bool ndarray of shape (n_rows,)
+        Rows with an observed value. The others do not count: their 0 says nothing of the model, and would bring the
+        means of all models together.
+
+    Raises
+    ------
+    ValueError
+        There is nothing to take the mean of.
+    """
+    counted = observed & (weight > 0)
+    if not counted.any():
+        raise ValueError(
+            "score is a mean over the rows that have a value of any of the model's variables, and no row of positive "
+            "weight has one. Check how the table was read."
+        )
+    return float(np.average(samples[counted], weights=weight[counted]))
 
 
 def check_possible(network: Network, codes: IntArray, log_likelihood: FloatArray) -> None:

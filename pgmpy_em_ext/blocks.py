@@ -164,10 +164,13 @@ def advance_blocks(
     active = progress.active[:-1]
     recent = np.vstack([progress.recent, move.objectives[:-1]])[-_WINDOW:]
     n_em = np.where(move.is_em[:-1], progress.n_em + 1, 0)
-    curvature = np.vstack([progress.curvature, move.curvature[:-1]])[-MEMORY:]
+    met = np.ones_like(move.curvature) if rule.one_step else move.curvature  # nothing is hidden, however long the step
+    curvature = np.vstack([progress.curvature, met[:-1]])[-MEMORY:]
     gap = progress.gap.copy()
     for block in np.flatnonzero(active).tolist():
-        if n_em[block] >= _WINDOW - 1:
+        if rule.one_step:
+            gap[block] = 0.0
+        elif n_em[block] >= _WINDOW - 1:
             gap[block] = aitken_gap(recent[:, block].tolist(), rule.total_weight)
         else:
             rounding = ROUNDING * (abs(float(recent[-1, block])) + rule.total_weight)

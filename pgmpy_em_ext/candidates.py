@@ -5,10 +5,11 @@ from collections.abc import Hashable, Iterable, Mapping
 from numbers import Integral
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from pgmpy_em_ext.checks import check_integer
-from pgmpy_em_ext.encoding import check_columns, check_weight, number_rows, observed_states, read_table
+from pgmpy_em_ext.encoding import check_columns, check_weight, has_value, number_rows, observed_states, read_table
 from pgmpy_em_ext.folds import MAX_RECORDS, FoldScore, count_records
 from pgmpy_em_ext.settings import check_settings
 from pgmpy_em_ext.structure import Structure, read_structure
@@ -64,6 +65,8 @@ class Task(NamedTuple):
         One of `CRITERIA`.
     n_folds : int
         For "held_out" only.
+    sample : float ndarray of shape (n_rows,)
+        The weights of rows that observe something; 0 for the others, which say nothing of any candidate.
     """
 
     structure: Structure
@@ -73,6 +76,7 @@ class Task(NamedTuple):
     candidates: list[Candidate]
     criterion: str
     n_folds: int
+    sample: FloatArray
 
     @property
     def n_fits(self) -> int:
@@ -103,14 +107,16 @@ def check_task(
     weight = check_weight(sample_weight, data)
     numbers = _check_cards(cards)
     _check_latents(structure, data, weight, numbers)
+    table = read_table(number_rows(data), structure.names)
+    sample = np.where(has_value(table), weight, 0.0)
     if criterion == "held_out":
-        _check_folds(weight, n_folds)
+        _check_folds(sample, n_folds)
     candidates = []
     for combination in itertools.product(*numbers.values()):
         chosen = dict(zip(numbers, combination, strict=True))
         latent_card = {**(template.latent_card or {}), **chosen}
         candidates.append(Candidate(chosen, template.clone().set_params(latent_card=latent_card), []))
-    return Task(structure, model, data, weight, candidates, criterion, n_folds)
+    return Task(structure, model, data, weight, candidates, criterion, n_folds, sample)
 
 
 def _check_estimator(estimator: Any) -> WeightedEM:

@@ -1,6 +1,7 @@
 """A normal distribution that is linear in its continuous parents, one for each configuration of the discrete ones."""
 
 import itertools
+import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -102,7 +103,7 @@ class ConditionalGaussianCPD(BaseFactor):
                 "from the variable."
             )
         self.state_names = _read_states(variable, self.discrete_evidence, state_names)
-        n_configurations = len(self.configurations())
+        n_configurations = math.prod(self.cardinalities)
         self.beta = _read_array(variable, "beta", beta, (n_configurations, 1 + len(self.evidence)))
         self.std = _read_array(variable, "std", std, (n_configurations,))
         if not (self.std > 0).all():

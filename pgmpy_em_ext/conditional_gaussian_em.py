@@ -52,14 +52,16 @@ class ConditionalGaussianEM(HybridEM, BaseParameterEstimator):
     tol : float, default 1e-3
         In nats: a run ends when its objective is estimated to be less than this from its limit. 0 never ends it.
     n_init : int, optional
-        Runs, of which the best is returned. By default 16 with latent variables, of which those that
-        promise little are dropped on the way; else one.
+        Independent starts, of whose runs the best is returned. By default 16 with latent variables, followed
+        by runs from near the best, as in `WeightedEM`; else one.
     seed : int, optional
         Of the starts.
-    init_cpds : dict or {"kmeans++", "random", "complete_case"}, optional
+    init_cpds : dict or {"kmeans++", "random_from_data", "lines", "random", "complete_case"}, optional
         CPDs by variable: where the first run starts. Else the strategy: tables are counted, and regressions made, in
         the rows that observe a family ("complete_case": everything); latent discrete causes of continuous variables are
-        clusters of rows around centres that k-means++ chooses, or ("random") random ones.
+        clusters of rows: around rows that k-means++ chooses far apart, around rows that are drawn, along regressions
+        through a few rows, or random ones. By default these take turns, without lines where there is nothing to regress
+        on.
     fixed_cpds : dict or list, optional
         CPDs that are never updated; or names of variables whose CPD stands in ``init_cpds``.
     prior : str, Prior or dict, optional
@@ -98,15 +100,15 @@ class ConditionalGaussianEM(HybridEM, BaseParameterEstimator):
     log_likelihood_, log_prior_, objective_ : float
         Of the observed values, in nats; log-densities, where they are continuous. The prior is that of standardised
         columns, up to a constant.
-    floored_ : list of CPDColumn
+    floored_ : ColumnList
         Variables, and states of their discrete parents, whose residual variance is at its floor.
-    collinear_ : list of CPDColumn
+    collinear_ : ColumnList
         Those whose continuous parents are collinear, to all digits, in more records than coefficients.
-    unidentified_rows_ : list of CPDColumn
+    unidentified_rows_ : ColumnList
         Parent configurations that no record reaches: a table's column is uniform there, as in `WeightedEM`, and a
         regression keeps its start.
-    history_, n_iter_, n_e_steps_, converged_, status_, gap_, rate_, restarts_, replicated_, n_parameters_, aic_, bic_,
-    boundary_columns_
+    history_, n_iter_, n_e_steps_, converged_, status_, gap_, rate_, restarts_, n_starts_, replicated_, n_parameters_,
+    aic_, bic_, boundary_columns_, reduction_
         As in `WeightedEM`.
     ignored_columns_ : tuple
         Columns of the table that are no variable of the model.

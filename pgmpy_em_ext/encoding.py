@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.types import MISSING, EncodedData, FloatArray, IntArray
+from pgmpy_em_ext.types import MISSING, BoolArray, EncodedData, FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +127,14 @@ def read_table(data: pd.DataFrame, names: Iterable[Hashable]) -> Table:
     """
     columns = set(data.columns.to_list())  # in a MultiIndex, a first level alone is no column
     return Table({name: _read_column(data[name]) for name in names if name in columns}, data.index.to_numpy())
+
+
+def has_value(table: Table) -> BoolArray:
+    """Mark the rows of a table that have a value in any column."""
+    found = np.zeros(len(table.row), dtype=bool)
+    for column in table.columns.values():
+        found |= column.numbers != MISSING
+    return found
 
 
 def _read_column(column: pd.Series) -> Column:

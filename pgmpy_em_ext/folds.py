@@ -62,7 +62,7 @@ def deal_folds(weight: FloatArray, n_folds: int, rng: np.random.Generator) -> It
     Parameters
     ----------
     weight : float ndarray of shape (n_rows,)
-        Records that each row stands for; at most `MAX_RECORDS` in all.
+        Records that each row stands for; at most `MAX_RECORDS` in all. Rows of weight 0 change nothing.
     n_folds : int
         At most `count_records`, so that no fold is empty.
     rng : Generator
@@ -80,8 +80,9 @@ def deal_folds(weight: FloatArray, n_folds: int, rng: np.random.Generator) -> It
     [3.  0.5]
     [1. 2.]
     """
-    whole = np.floor(weight).astype(np.int64)
-    fraction = weight - whole
+    dealt = np.flatnonzero(weight > 0)
+    whole = np.floor(weight[dealt]).astype(np.int64)
+    fraction = weight[dealt] - whole
     total = int(whole.sum())
     fractional = rng.permutation(np.flatnonzero(fraction > 0))
     fold_of_fractional = (total + np.arange(len(fractional))) % n_folds  # goes on where the whole records end
@@ -92,7 +93,9 @@ def deal_folds(weight: FloatArray, n_folds: int, rng: np.random.Generator) -> It
         held_out = drawn.astype(float)
         rows = fractional[fold_of_fractional == fold]
         held_out[rows] += fraction[rows]
-        yield held_out
+        fold_weight = np.zeros(len(weight))
+        fold_weight[dealt] = held_out
+        yield fold_weight
 
 
 def score_fold(log_likelihoods: FloatArray, weight: FloatArray) -> FoldScore:

@@ -45,6 +45,11 @@ class GaussianArrays(NamedTuple):
         """View a family's parameters as an array of shape (n_configs, 2 + n_parents)."""
         return parameters[self.offset[node] : self.offset[node + 1]].reshape(int(self.n_configs[node]), -1)
 
+    def records(self, moments: FloatArray, node: int) -> FloatArray:
+        """View the records of each configuration of a family, the first of its moments: shape (n_configs,)."""
+        flat = moments[self.moment_offset[node] : self.moment_offset[node + 1]].reshape(int(self.n_configs[node]), -1)
+        return flat[:, 0]
+
     def moment_matrices(self, moments: FloatArray, node: int) -> FloatArray:
         """Copy a family's moments to symmetric matrices: shape (n_configs, 2 + n_parents, 2 + n_parents)."""
         size = len(self.parents(node)) + 2

@@ -1,13 +1,14 @@
 """Networks of discrete and continuous variables as arrays, and rows of both."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext.columns import ColumnGroup, ColumnList
 from pgmpy_em_ext.gaussian import GaussianArrays
 from pgmpy_em_ext.network import Network, contiguous_strides
-from pgmpy_em_ext.types import MISSING, FloatArray, IntArray
+from pgmpy_em_ext.types import MISSING, BoolArray, FloatArray, IntArray
 
 
 class Units(NamedTuple):
@@ -70,18 +71,15 @@ class HybridNetwork(NamedTuple):
         """Numbers of states of a continuous variable's discrete parents."""
         return tuple(self.discrete.cardinalities[parent] for parent in self.discrete_parents[node] if self.discrete)
 
-    def configurations(self, node: int) -> list[dict[Hashable, Hashable]]:
-        """Name the configurations of a continuous variable's discrete parents, in their order."""
-        if self.discrete is None or not self.discrete_parents[node]:
-            return [{}]
-        digits = np.indices(self.cards(node)).reshape(len(self.discrete_parents[node]), -1).T
-        return [
-            {
-                self.discrete.names[parent]: self.discrete.state_names[parent][digit]
-                for parent, digit in zip(self.discrete_parents[node], row, strict=True)
-            }
-            for row in digits.tolist()
-        ]
+    def name_columns(self, configs: Mapping[int, IntArray]) -> ColumnList:
+        """Name configurations of continuous variables' discrete parents, by their numbers for each variable."""
+        groups = []
+        for node, positions in configs.items():
+            if self.discrete is None:
+                groups.append(ColumnGroup(self.names[node], (), (), positions))
+            else:
+                groups.append(self.discrete.column_group(self.names[node], self.discrete_parents[node], positions))
+        return ColumnList(groups)
 
     def configuration_of(self, node: int, codes: IntArray) -> IntArray:
         """Find the number of each row's configuration of a variable's discrete parents; -1 where one is missing."""
@@ -118,6 +116,10 @@ class HybridRows(NamedTuple):
         known = {} if network.discrete is None else network.discrete.observed_states(self.codes[position])
         values = self.values[position] * network.units.scale + network.units.center
         return known | {network.names[node]: float(values[node]) for node in np.flatnonzero(~np.isnan(values)).tolist()}
+
+    def observes(self) -> BoolArray:
+        """Mark the rows that have a value of a variable of either kind."""
+        return (self.codes != MISSING).any(axis=1) | ~np.isnan(self.values).all(axis=1)
 
     def take(self, chosen: Sequence[int] | IntArray | slice) -> "HybridRows":
         """Take some of the rows."""

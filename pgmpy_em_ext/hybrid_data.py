@@ -10,12 +10,17 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
+from pgmpy_em_ext.exceptions import MemoryBudgetError
 from pgmpy_em_ext.gaussian import lay_out_families
 from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows, Units
-from pgmpy_em_ext.network import Network
+from pgmpy_em_ext.network import Network, check_n_parents
 from pgmpy_em_ext.types import FloatArray
 
 logger = logging.getLogger(__name__)
+
+MAX_MOMENTS = 2**24
+"""Most sums of products of one family, over all configurations of its discrete parents. A run keeps some twenty
+numbers for each, 150 to 200 bytes by measurement: three gigabytes."""
 
 LARGEST = 1e300
 """Larger numbers, whose differences may overflow, are refused."""
@@ -62,10 +67,29 @@ def order_network(
         tuple(sorted(discrete.index[parent] for parent in parents[name] if parent not in own)) if discrete else ()
         for name in order
     )
-    n_configs = [int(np.prod([discrete.cardinalities[node] for node in nodes])) if discrete else 1 for nodes in links]
-    net = lay_out_families([[index[parent] for parent in parents[name] if parent in own] for name in order], n_configs)
+    continuous = [[index[parent] for parent in parents[name] if parent in own] for name in order]
+    n_configs = [
+        _count_configurations(name, nodes, len(others), discrete) if discrete else 1
+        for name, nodes, others in zip(order, links, continuous, strict=True)
+    ]
+    net = lay_out_families(continuous, n_configs)
     units = Units(np.zeros(len(order)), np.ones(len(order)))
     return HybridNetwork(discrete, order, net, links, units, tuple(sorted(index[name] for name in latents)))
+
+
+def _count_configurations(name: Hashable, parents: Sequence[int], n_continuous: int, discrete: Network) -> int:
+    """Count the configurations of discrete parents; more than can be kept are refused before anything is made."""
+    names = [discrete.names[node] for node in parents]
+    n_configs = math.prod(discrete.cardinalities[node] for node in parents)
+    n_moments = n_configs * ((n_continuous + 2) * (n_continuous + 3) // 2)
+    if n_moments > MAX_MOMENTS:
+        raise MemoryBudgetError(
+            f"the continuous variable {name!r} has {n_configs:,} configurations of its discrete parents {names}, which "
+            f"take {n_moments:,} sums of products with its {n_continuous} continuous ones, more than the "
+            f"{MAX_MOMENTS:,} that are supported. Remove parents, or merge states."
+        )
+    check_n_parents(name, names)
+    return n_configs
 
 
 def read_values(data: pd.DataFrame, names: Sequence[Hashable]) -> FloatArray:

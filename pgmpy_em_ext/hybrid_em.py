@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from os import PathLike
 from typing import Any
 
@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 
 from pgmpy_em_ext import hybrid_answers
-from pgmpy_em_ext.answers import fill_table, probability_frames
+from pgmpy_em_ext.answers import fill_table, mean_log_likelihood, probability_frames
 from pgmpy_em_ext.checkpoint import Checkpoint, fingerprint
 from pgmpy_em_ext.checks import check_integer
+from pgmpy_em_ext.columns import ColumnList
 from pgmpy_em_ext.cpd_family.categorical import write_cpd
 from pgmpy_em_ext.e_step.hybrid import HybridEStep
 from pgmpy_em_ext.em import EMState, Problem
 from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, note_ignored, number_rows, read_table
-from pgmpy_em_ext.finish import find_boundary, make_uniform
+from pgmpy_em_ext.finish import find_boundary, make_uniform, note_summary
 from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows
 from pgmpy_em_ext.hybrid_data import check_distances, read_values
 from pgmpy_em_ext.hybrid_prepare import PreparedHybrid, make_hybrid_starts
@@ -57,7 +58,7 @@ class HybridEM:
         rule = make_rule(
             self,
             deadline,
-            float(prepared.rows.weight.sum()),
+            prepared.total_weight,
             has_hidden=prepared.has_hidden,
             one_step=not prepared.has_holes,
             is_exact=True,
@@ -94,13 +95,13 @@ class HybridEM:
         """Set the fitted attributes, in the user's units."""
         state, shift = best.state, prepared.density_shift
         self.unidentified_rows_ = _without_records(prepared, state)
-        self.boundary_columns_: list[CPDColumn] = []
+        self.boundary_columns_ = ColumnList()
         if prepared.tables is not None:
             state, unidentified = make_uniform(problem, prepared.tables, best)
             self.unidentified_rows_ = unidentified + self.unidentified_rows_
             self.boundary_columns_ = _boundary_of_tables(prepared.tables, state, begun)
-        total = float(prepared.rows.weight.sum())
-        store_runs(self, best, restarts, state.log_likelihood, prepared.family.n_free, total, shift)
+        n_free, total = prepared.family.n_free, prepared.total_weight
+        store_runs(self, best, restarts, state.log_likelihood, n_free, total, shift)
         self.log_prior_ = state.log_prior
         self.objective_ = state.objective + shift
         self._keep(prepared.network, state.parameters)
@@ -109,7 +110,8 @@ class HybridEM:
         continuous, n_cells = prepared.continuous, prepared.network.n_cells
         self.floored_ = _name_columns(prepared, continuous.at_floor(state.parameters[n_cells:]))
         self.collinear_ = _name_columns(prepared, continuous.collinear(state.statistics.counts[n_cells:]))
-        self.ignored_columns_ = prepared.ignored_columns
+        self.reduction_ = note_summary(prepared.reduction._replace(engine=problem.engine.summary(problem.plan)))
+        self.ignored_columns_ = self.reduction_.ignored_columns
 
     def _keep(self, network: HybridNetwork, parameters: FloatArray) -> None:
         """Set what the questions about rows need."""
@@ -180,7 +182,10 @@ class HybridEM:
         float ndarray of shape (n_rows,)
             In the user's units; 0 for rows without any observed value, -inf for impossible ones.
         """
-        rows = self._read_rows(data)
+        return self._score_rows(self._read_rows(data))
+
+    def _score_rows(self, rows: HybridRows) -> FloatArray:
+        """Compute log-densities in the user's units."""
         return hybrid_answers.log_likelihoods(self._fitted(), rows) + self._network.units.log_density_shift(rows.values)
 
     def score(self, data: pd.DataFrame, sample_weight: Any = None) -> float:
@@ -189,13 +194,17 @@ class HybridEM:
         Parameters
         ----------
         data : pandas.DataFrame
-            As for `score_samples`.
+            As for `score_samples`. Rows without any observed value are no part of the mean.
         sample_weight : array-like of shape (n_rows,), optional
             Weights of the mean.
+
+        Raises
+        ------
+        ValueError
+            No row of positive weight has a value.
         """
-        weight = check_weight(sample_weight, data)
-        samples = self.score_samples(data)
-        return float(np.average(samples[weight > 0], weights=weight[weight > 0]))
+        weight, rows = check_weight(sample_weight, data), self._read_rows(data)
+        return mean_log_likelihood(self._score_rows(rows), weight, rows.observes())
 
     def predict_proba(self, data: pd.DataFrame) -> dict[Hashable, pd.DataFrame]:
         """Compute the posterior distribution of every missing discrete cell: cluster memberships, where it is latent.
@@ -324,17 +333,14 @@ class HybridEM:
         return HybridRows(codes, values, weight, np.arange(len(values)))
 
 
-def _without_records(prepared: PreparedHybrid, state: EMState) -> list[CPDColumn]:
+def _without_records(prepared: PreparedHybrid, state: EMState) -> ColumnList:
     """Name the configurations of continuous variables' discrete parents that no record reaches."""
     network, moments = prepared.network, state.statistics.counts[prepared.network.n_cells :]
-    return [
-        CPDColumn(network.names[node], network.configurations(node)[config])
-        for node in np.flatnonzero(~prepared.continuous.fixed).tolist()
-        for config in np.flatnonzero(network.net.moment_matrices(moments, node)[:, 0, 0] == 0).tolist()
-    ]
+    free = np.flatnonzero(~prepared.continuous.fixed).tolist()
+    return network.name_columns({node: np.flatnonzero(network.net.records(moments, node) == 0) for node in free})
 
 
-def _boundary_of_tables(tables: Prepared, state: EMState, begun: list[FloatArray]) -> list[CPDColumn]:
+def _boundary_of_tables(tables: Prepared, state: EMState, begun: list[FloatArray]) -> ColumnList:
     """Name the columns of tables with an entry that came to zero."""
     n_cells = tables.network.n_cells
     statistics = state.statistics._replace(counts=state.statistics.counts[:n_cells])
@@ -342,10 +348,10 @@ def _boundary_of_tables(tables: Prepared, state: EMState, begun: list[FloatArray
     return find_boundary(tables.network, own, [parameters[:n_cells] for parameters in begun], ~tables.family.fixed)
 
 
-def _name_columns(prepared: PreparedHybrid, found: list[tuple[int, int]]) -> list[CPDColumn]:
+def _name_columns(prepared: PreparedHybrid, found: list[tuple[int, int]]) -> ColumnList:
     """Name regressions, given by variable and configuration."""
-    network = prepared.network
-    return [CPDColumn(network.names[node], network.configurations(node)[config]) for node, config in found]
+    nodes, configs = np.array(found, dtype=np.int64).reshape(-1, 2).T
+    return prepared.network.name_columns({node: configs[nodes == node] for node in np.unique(nodes).tolist()})
 
 
 def _suited_scale(blocks: list[FloatArray], floored: list[tuple[int, int]]) -> float:
@@ -365,7 +371,7 @@ def _suited_scale(blocks: list[FloatArray], floored: list[tuple[int, int]]) -> f
     return float(np.median(own)) if own else 0.01
 
 
-def _list_columns(columns: list[CPDColumn]) -> str:
+def _list_columns(columns: Sequence[CPDColumn]) -> str:
     """Write the first few in words, and how many more there are."""
     more = f" and {len(columns) - 5} more" if len(columns) > 5 else ""
     return ", ".join(_name_column(column) for column in columns[:5]) + more

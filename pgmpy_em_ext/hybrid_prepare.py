@@ -13,12 +13,14 @@ from pgmpy_em_ext.cpd_family.joint import JointFamily
 from pgmpy_em_ext.cpd_family.linear_gaussian import LinearGaussian
 from pgmpy_em_ext.e_step.exact import ExactEStep
 from pgmpy_em_ext.encoding import check_columns, check_weight, note_ignored
+from pgmpy_em_ext.finish import ReductionSummary
 from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows
 from pgmpy_em_ext.hybrid_cpds import LOWEST_VARIANCE, check_precision, check_range, read_block
 from pgmpy_em_ext.hybrid_data import find_latents, merge_rows, order_network, read_values, standardize
 from pgmpy_em_ext.hybrid_floors import variance_floors
 from pgmpy_em_ext.hybrid_start import available_case_start, draw_latent_coefficients
 from pgmpy_em_ext.initializer import AvailableCaseStart, CompleteCaseStart, Initializer, NearUniformStart
+from pgmpy_em_ext.packing import distinct_rows
 from pgmpy_em_ext.prepare import (
     NEAR_UNIFORM_TURN,
     Prepared,
@@ -31,7 +33,7 @@ from pgmpy_em_ext.reduction import reduce_rows, to_evidence
 from pgmpy_em_ext.settings import Kinds, Settings, by_variable, check_run, read_fixed, read_prior
 from pgmpy_em_ext.starts import Start, Starts, lay_out_starts
 from pgmpy_em_ext.structure import Structure
-from pgmpy_em_ext.types import BoolArray, EncodedData, FloatArray
+from pgmpy_em_ext.types import MISSING, BoolArray, EncodedData, FloatArray
 
 STRATEGIES = (*DRAWS, "complete_case")
 """Starts that have a name."""
@@ -79,7 +81,7 @@ class PreparedHybrid(NamedTuple):
     network : HybridNetwork
         Structure, layout and units.
     rows : HybridRows
-        Distinct rows of positive weight, standardised.
+        Distinct rows of positive weight that observe something, standardised.
     tables : Prepared or None
         The discrete part alone.
     family : JointFamily
@@ -92,8 +94,8 @@ class PreparedHybrid(NamedTuple):
         Blocks of continuous families that are never updated.
     strategy : str or None
         How runs start.
-    ignored_columns : tuple
-        Columns that are no variable of the model.
+    reduction : ReductionSummary
+        What was merged and what was ignored; the engine's sizes are not known yet.
     """
 
     network: HybridNetwork
@@ -104,7 +106,12 @@ class PreparedHybrid(NamedTuple):
     given: dict[int, FloatArray]
     fixed: dict[int, FloatArray]
     strategy: str | None
-    ignored_columns: tuple[Hashable, ...]
+    reduction: ReductionSummary
+
+    @property
+    def total_weight(self) -> float:
+        """The size of the sample, in records: the sum of the weights of rows that observe something."""
+        return float(self.rows.weight.sum())
 
     @property
     def has_hidden(self) -> bool:
@@ -253,10 +260,29 @@ def prepare_hybrid(
     network = order_network(names, structure.parents, latents, None if tables is None else tables.network)
     place = [names.index(name) for name in network.names]
     codes = np.zeros((len(kept), 0), dtype=np.int64) if encoded is None else encoded.codes
+    table = HybridRows(codes, values[:, place], weight[kept], kept)
+    observed = table.observes() | (not table.observes().any())
     if tables is not None and not names:  # equal rows are merged already, in sums that `WeightedEM` makes too
-        rows = HybridRows(tables.evidence.codes, np.zeros((len(tables.evidence.weight), 0)), *tables.evidence[1:])
+        sample = tables.sample
+        rows = HybridRows(sample.codes, np.zeros((len(sample.weight), 0)), *sample[1:])
     else:
-        rows = merge_rows(HybridRows(codes, values[:, place], weight[kept], kept))
+        rows = merge_rows(table if observed.all() else table.take(np.flatnonzero(observed)))
+    declared = set(structure.latents)
+    reduction = ReductionSummary(
+        n_rows=len(data),
+        n_zero_weight=len(data) - len(kept),
+        n_empty_rows=int((~observed).sum()),
+        empty_weight=float(table.weight[~observed].sum()),
+        total_weight=float(weight.sum()),
+        n_missing_cells=_count_holes(network, table),
+        n_distinct_rows=len(rows.weight),
+        n_missing_patterns=len(distinct_rows(list(np.hstack([rows.codes == MISSING, np.isnan(rows.values)]).T))[0]),
+        ignored_columns=tuple(ignored),
+        promoted_latents=tuple(
+            name for name in (*(tables.states.promoted if tables is not None else ()), *latents) if name not in declared
+        ),
+        engine={},
+    )
     network, rows = standardize(network, rows)
     fixed = _read_fixed(network, continuous)
     family = _make_family(network, rows, continuous, fixed)
@@ -267,8 +293,15 @@ def prepare_hybrid(
     }
     parts = (family,) if tables is None else (tables.family, family)
     return PreparedHybrid(
-        network, rows, tables, JointFamily(parts), family, given, fixed, continuous.strategy, tuple(ignored)
+        network, rows, tables, JointFamily(parts), family, given, fixed, continuous.strategy, reduction
     )
+
+
+def _count_holes(network: HybridNetwork, rows: HybridRows) -> int:
+    """Count the missing cells of variables that are not latent."""
+    observable = list(network.discrete.observable) if network.discrete is not None else []
+    own = [node for node in range(len(network.names)) if node not in network.latents]
+    return int((rows.codes[:, observable] == MISSING).sum() + np.isnan(rows.values[:, own]).sum())
 
 
 def _check_names(structure: Structure, discrete: Sequence[Hashable], continuous: Continuous) -> None:

@@ -7,11 +7,12 @@ import numpy as np
 from networkx.utils import UnionFind
 
 from pgmpy_em_ext.checks import check_joined
+from pgmpy_em_ext.columns import ColumnList
 from pgmpy_em_ext.cpd_family.categorical import Categorical
 from pgmpy_em_ext.e_step.exact import ExactEStep
 from pgmpy_em_ext.e_step.exact.scores import row_counts
 from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.types import BoolArray, CPDColumn, Evidence, FloatArray, IntArray
+from pgmpy_em_ext.types import BoolArray, Evidence, FloatArray, IntArray
 
 RANK_TOLERANCE = 1e-8
 """Singular values below this share of the largest count as zero. Rounding leaves some 1e-15; what is
@@ -36,10 +37,10 @@ class Identifiability(NamedTuple):
         Free parameters.
     rank : int
         How many functions of them the data determines.
-    confounded : list of list of CPDColumn
+    confounded : list of ColumnList
         Columns that can be changed together without a change in any row's probability. No group
         falls apart into smaller ones.
-    without_data : list of CPDColumn
+    without_data : ColumnList
         Columns that no row says anything about.
     smallest_kept : float
         The smallest singular value that counts, relative to the largest; 1 where nothing needs inference.
@@ -50,8 +51,8 @@ class Identifiability(NamedTuple):
 
     n_parameters: int
     rank: int
-    confounded: list[list[CPDColumn]]
-    without_data: list[CPDColumn]
+    confounded: list[ColumnList]
+    without_data: ColumnList
     smallest_kept: float
     largest_dropped: float
 

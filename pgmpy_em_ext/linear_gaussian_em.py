@@ -33,8 +33,8 @@ class LinearGaussianEM(HybridEM, GaussianParameterEstimator):
     tol : float, default 1e-3
         In nats: a run ends when its objective is estimated to be less than this from its limit. 0 never ends it.
     n_init : int, optional
-        Runs, of which the best is returned. By default 16 with latent variables, of which those that
-        promise little are dropped on the way; else one.
+        Independent starts, of whose runs the best is returned. By default 16 with latent variables, followed
+        by runs from near the best, as in `WeightedEM`; else one.
     seed : int, optional
         Of the starts.
     init_cpds : dict of LinearGaussianCPD or {"complete_case"}, optional
@@ -88,16 +88,20 @@ class LinearGaussianEM(HybridEM, GaussianParameterEstimator):
         EM's estimated rate of convergence.
     restarts_ : list of Restart
         A record of each run.
+    n_starts_ : int
+        Independent starts.
     replicated_ : int
-        In how many of the runs that were carried to their end the best objective was reached.
+        How many of these lead to the best maximum.
     n_parameters_ : int
         Free parameters.
     aic_, bic_ : float
-        By ``log_likelihood_``.
-    floored_ : list of CPDColumn
+        By ``log_likelihood_``; the sample size is the weight of the rows that observe something.
+    floored_ : ColumnList
         Variables whose residual variance is at its floor.
-    collinear_ : list of CPDColumn
+    collinear_ : ColumnList
         Variables whose parents are collinear, to all digits, in more records than coefficients.
+    reduction_ : ReductionSummary
+        What was merged and what was ignored, as in `WeightedEM`.
     ignored_columns_ : tuple
         Columns of the table that are no variable of the model.
 

@@ -36,7 +36,7 @@ class StoppingRule(NamedTuple):
     deadline : float or None
         In the time of `time.monotonic`.
     one_step : bool
-        Whether no cell is missing, so that one step reaches the maximum.
+        Whether no cell is missing, so that one step reaches the maximum, and nothing is left to gain.
     refines : bool
         Whether that is so but for rounding, which a second step removes where the first went far.
     total_weight : float

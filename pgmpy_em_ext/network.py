@@ -4,17 +4,18 @@ import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import networkx as nx
 import numpy as np
 
+from pgmpy_em_ext.columns import ColumnGroup, ColumnList
 from pgmpy_em_ext.exceptions import MemoryBudgetError
-from pgmpy_em_ext.types import CPDColumn, FloatArray, IntArray
+from pgmpy_em_ext.types import FloatArray, IntArray
 
-MAX_CELLS = 2**27
-"""Most entries of one CPD: a gigabyte."""
-
+MAX_CELLS = 2**24
+"""Most entries of one CPD. A run keeps some twenty numbers for each, 160 bytes by measurement: 2.7 gigabytes."""
 
 MAX_PARENTS = 62
 """Most parents of one node: numpy's arrays have at most 64 axes, and a set of family members is one 64-bit number."""
@@ -180,31 +181,19 @@ class Network:
             position += codes[:, member].astype(np.int64) * stride
         return position
 
-    def parent_states(self, node: int, columns: IntArray) -> list[dict[Hashable, Hashable]]:
-        """Name the states of some parent configurations of a family.
-
-        ``columns`` count within the family, in the order of pgmpy's CPD columns.
-        """
-        parents = self.families[node].parents
-        if not parents:
-            return [{} for _ in columns]
-        digits = np.unravel_index(columns, self.shapes[node][:-1])
-        named = [
-            [self.state_names[parent][digit] for digit in digit_column.tolist()]
-            for parent, digit_column in zip(parents, digits, strict=True)
-        ]
-        names = [self.names[parent] for parent in parents]
-        return [dict(zip(names, states, strict=True)) for states in zip(*named, strict=True)]
-
-    def name_columns(self, columns: IntArray) -> list[CPDColumn]:
+    def name_columns(self, columns: IntArray) -> ColumnList:
         """Name CPD columns, given by their numbers over all families, in rising order."""
         first = np.searchsorted(self.family_of_column, np.arange(self.n_nodes))
-        family = self.family_of_column[columns]
-        return [
-            CPDColumn(self.names[node], parents)
-            for node in np.unique(family).tolist()
-            for parents in self.parent_states(node, columns[family == node] - first[node])
-        ]
+        bounds = np.searchsorted(columns, first).tolist()
+        return ColumnList(
+            self.column_group(self.names[node], self.families[node].parents, columns[low:high] - first[node])
+            for node, (low, high) in enumerate(pairwise([*bounds, len(columns)]))
+        )
+
+    def column_group(self, variable: Hashable, parents: tuple[int, ...], positions: IntArray) -> ColumnGroup:
+        """Name configurations of discrete parents of a variable, discrete or not, by their numbers."""
+        names = tuple(self.names[parent] for parent in parents)
+        return ColumnGroup(variable, names, tuple(self.state_names[parent] for parent in parents), positions)
 
     def observed_states(self, codes: IntArray, nodes: Iterable[int] | None = None) -> dict[Hashable, Hashable]:
         """Name the observed states of one row, of all variables or of some."""
@@ -230,6 +219,11 @@ def _check_size(
             f"the CPD of {name!r} given {list(parents)} has {n_cells:,} entries, more than the {MAX_CELLS:,} that are "
             "supported. Remove parents, or merge states."
         )
+    check_n_parents(name, parents)
+
+
+def check_n_parents(name: Hashable, parents: Sequence[Hashable]) -> None:
+    """Refuse more discrete parents than arrays have axes."""
     if len(parents) > MAX_PARENTS:
         raise MemoryBudgetError(
             f"{name!r} has {len(parents)} parents, more than the {MAX_PARENTS} that are supported. Remove parents."

@@ -62,7 +62,7 @@ def run_all(
 ) -> tuple[Best, dict[int, Restart]]:
     """Run EM from all starts, with a progress bar."""
     shown = estimator.show_progress and config.SHOW_PROGRESS
-    with ProgressBar(len(starts), estimator.max_iter, estimator.callback, shown) as bar:
+    with ProgressBar(len(starts) - starts.n_reserve, estimator.max_iter, estimator.callback, shown) as bar:
         return best_of(problem, starts, rule, method, estimator.n_jobs, bar.callback, bar.on_finish, checkpoint)
 
 

@@ -13,7 +13,15 @@ from pgmpy_em_ext.encoding import check_columns, check_weight, encode_table, not
 from pgmpy_em_ext.initializer import GivenStart, NearUniformStart, RandomStart, StartContext, check_parameters
 from pgmpy_em_ext.network import Network, build_network
 from pgmpy_em_ext.prior import Prior
-from pgmpy_em_ext.reduction import Reduction, observed_whole, reduce_rows, to_evidence
+from pgmpy_em_ext.reduction import (
+    EmptyRows,
+    Reduction,
+    count_empty,
+    observed_whole,
+    reduce_rows,
+    take_sample,
+    to_evidence,
+)
 from pgmpy_em_ext.saddle import unlinked_nodes
 from pgmpy_em_ext.settings import Settings, check_settings
 from pgmpy_em_ext.starts import Start, Starts, lay_out_starts
@@ -31,8 +39,10 @@ class Prepared(NamedTuple):
     """A fit's input, checked and translated.
 
     Rows of weight zero are left out from the start: neither their cells nor their states
-    count. ``unlinked`` are the variables that the data never shows together with any of
-    their children: latents, and what behaves like one.
+    count. Rows that observe nothing are part of the evidence, since an engine may impute them
+    (those that prune barren variables do not), but not of the sample.
+    ``unlinked`` are the variables that the data never shows together with any of their
+    children: latents, and what behaves like one.
     """
 
     settings: Settings
@@ -49,9 +59,19 @@ class Prepared(NamedTuple):
     unlinked: tuple[int, ...]
 
     @property
+    def empty(self) -> EmptyRows:
+        """The rows that observe nothing."""
+        return count_empty(self.reduction)
+
+    @property
+    def sample(self) -> Evidence:
+        """The evidence without the rows that observe nothing."""
+        return take_sample(self.evidence)
+
+    @property
     def total_weight(self) -> float:
-        """Sum of the weights, in records."""
-        return float(self.evidence.weight.sum())
+        """The size of the sample, in records."""
+        return float(self.sample.weight.sum())
 
     @property
     def has_hidden(self) -> bool:

@@ -25,13 +25,30 @@ LENGTHS = (1.0, 4.0, 2.0, 0.5, 0.25, 0.1, 0.03, 0.01)
 CURVED = 1e-5
 """Curvature, relative to the complete-data information, that is more than rounding."""
 
+FLAT = 0.01
+"""Curvature, relative to the complete-data information, below which a valley is looked at more closely: EM's rate is
+above 0.99 there, and Newton steps are long."""
+
+SIDE = 0.03
+"""How far to either side, in the coordinate that moves most, its bend is looked at."""
+
+TRUSTED = 0.5
+"""Kantorovich's bound: up to this ratio of the curvature's change over a Newton step to the curvature itself, there is
+a maximum where the step leads."""
+
+NOTHING = 1e-3
+"""What part of its share of ``tol`` a block must seem to lack before its valley is doubted."""
+
+WIDEST = 1000.0
+"""How much wider a gap is taken to be at most: predictions that were wrong were so by less, as a rule."""
+
 RECORD = 4.0
 """The information in one record, which is added to the metric: what columns without data do is of no interest."""
 
 LEAST_GAIN = 0.01
 """What part of ``tol`` a step away from a saddle point must gain: the way down from its ridge begins flat."""
 
-FLAT = 1e-3
+LEVEL = 1e-3
 """Curvature, relative to the complete-data information, that is too small to tell what lies some way off."""
 
 N_CLIMBS = 10
@@ -51,10 +68,11 @@ class Outlook(NamedTuple):
     left : bool ndarray of shape (n_blocks + 1,)
         Blocks that have found something higher; none where all are at a maximum.
     unfinished : bool ndarray of shape (n_blocks + 1,)
-        These, and those that are known to lack something without having found the way.
+        These, those that are known to lack something without having found the way, and those in valleys that may go
+        on beyond the maximum that the Hessian predicts.
     gap : float ndarray of shape (n_blocks + 1,)
         Distance of each block's objective from that of the maximum nearby, in nats, as the
-        Hessian predicts it.
+        Hessian predicts it; wider where the Hessian changes on the way there.
     n_e_steps : int
         E-steps that it took to tell.
     """
@@ -66,7 +84,9 @@ class Outlook(NamedTuple):
     n_e_steps: int
 
 
-def look_beyond(problem: Problem, blocks: Blocks, state: EMState, active: BoolArray, tol: float) -> Outlook:
+def look_beyond(
+    problem: Problem, blocks: Blocks, state: EMState, active: BoolArray, tol: float, *, may_doubt: bool = True
+) -> Outlook:
     """Look for what a run that has stopped may have missed, and go there.
 
     Near a saddle point the gradient vanishes, and in a long valley it is small, so that EM,
@@ -88,11 +108,13 @@ def look_beyond(problem: Problem, blocks: Blocks, state: EMState, active: BoolAr
         Blocks to look at.
     tol : float
         In nats: what all blocks together may still lack.
+    may_doubt : bool
+        Whether a block is unfinished where its Newton step cannot be trusted; else its gap is wider.
 
     Notes
     -----
-    Cost: `N_VECTORS` E-steps, len(`TURNS`) more where there is something to try, and `N_CLIMBS` + 1 more where the
-    objective is flat in some direction.
+    Cost: `N_VECTORS` E-steps; len(`TURNS`) more where there is something to try; `N_CLIMBS` + 1 more where the
+    objective is flat in some direction; two more in a valley so long that EM's rate is above 0.99.
 
     References
     ----------
@@ -110,8 +132,12 @@ def look_beyond(problem: Problem, blocks: Blocks, state: EMState, active: BoolAr
         climbed = _climb_from_flat(prober, view, flat)
         risen = flat & (objectives(blocks, climbed) - before > LEAST_GAIN * tol)
         best, left = choose(problem, blocks, risen, climbed, best), left | risen
-    unfinished = left | (promising & too_low)
-    return Outlook(choose(problem, blocks, left, best, state), left, unfinished, view.gap, prober.n_e_steps)
+    unfinished, gap = left | (promising & too_low), view.gap
+    if not unfinished.any():
+        share = tol / max(blocks.n_blocks, 1)
+        widening = prober.widening(view, active & (gap > NOTHING * share))
+        unfinished, gap = (widening > 1) & may_doubt, gap * widening
+    return Outlook(choose(problem, blocks, left, best, state), left, unfinished, gap, prober.n_e_steps)
 
 
 def _try_lengths(prober: "_Prober", view: "_View", promising: BoolArray) -> EMState:
@@ -148,12 +174,18 @@ def _climb_from_flat(prober: "_Prober", view: "_View", flat: BoolArray) -> EMSta
 
 
 class _View(NamedTuple):
-    """The Hessian near a state, as far as its Krylov space shows it; see `look_beyond`."""
+    """The Hessian near a state, as far as its Krylov space shows it; see `look_beyond`.
+
+    ``flattest`` is the smallest curvature downwards of each block, positive, and ``step_length`` the length of its
+    Newton step, both in coordinates in which the damped complete-data information is the identity.
+    """
 
     direction: FloatArray
     upwards: BoolArray
     newton_step: FloatArray
     gap: FloatArray
+    flattest: FloatArray
+    step_length: FloatArray
     flat: BoolArray
     along_flat: FloatArray
 
@@ -198,7 +230,7 @@ class _Prober:
         gap = np.where(concave, along**2 / (2 * downwards), 0.0).sum(axis=1)
         step = np.where(concave, along / downwards, 0.0)
         weight = np.einsum("bvk,bk->vb", share, step)
-        is_flat = np.abs(curvature) <= FLAT
+        is_flat = (np.abs(curvature) <= LEVEL) & self._are_informed(vectors, share, np.abs(curvature) <= LEVEL)
         mixed = np.einsum("bvk,bk->vb", share, is_flat * np.random.default_rng(1).normal(size=N_VECTORS))
         direction, newton_step, along_flat = (np.zeros_like(gradient) for _ in range(3))
         for number, vector in enumerate(vectors):
@@ -209,8 +241,63 @@ class _Prober:
         unwhiten = self._whitening.unwhiten
         flat = self._sums(along_flat**2) > 0
         flat[-1] = False
-        turned, turned_flat = (self._turn(unwhiten(vector)) for vector in (direction, along_flat))
-        return _View(turned, upwards, unwhiten(newton_step), gap, flat, turned_flat)
+        return _View(
+            self._turn(unwhiten(direction)),
+            upwards,
+            unwhiten(newton_step),
+            gap,
+            flattest=np.where(concave, downwards, np.inf).min(axis=1),
+            step_length=np.sqrt((step**2).sum(axis=1)),
+            flat=flat,
+            along_flat=self._turn(unwhiten(along_flat)),
+        )
+
+    def widening(self, view: _View, asked: BoolArray) -> FloatArray:
+        """Say by how much to widen the gaps of blocks in valleys that may go on beyond their predicted maximum, >= 1.
+
+        Kantorovich's theorem says when a Newton step can be trusted: with m the smallest curvature, s the step's length
+        and L a bound on how fast the Hessian changes, where L s / m <= 1/2. Second differences of the gradient along
+        the step, two E-steps, tell L. Where the ratio is larger, the gap is taken to be so many times as large.
+
+        References
+        ----------
+        Kantorovich (1948); Ortega & Rheinboldt (1970), Iterative Solution of Nonlinear Equations, theorem 12.6.2.
+        """
+        asked = asked & (view.flattest < FLAT) & (view.step_length > 0)
+        asked[-1] = False
+        nothing = np.ones(len(asked))
+        if not asked.any():
+            return nothing
+        moved = np.where(asked[self.blocks.of_cell], SIDE * self._turn(view.newton_step), 0.0)
+        change = -2 * self.chart.gradient
+        for displacement in (moved, -moved):
+            there = self.evaluate(displacement)
+            if there is None:
+                return nothing
+            position = self.chart.position + displacement
+            chart = self.problem.family.chart(there.parameters, there.statistics.counts, position)
+            change = change + chart.gradient
+        part = np.sqrt(self._ratio(self._sums(moved**2), self._sums(view.newton_step**2)))  # of the Newton step
+        bend = np.sqrt(self._sums(self._tangent(self._whitening.whiten(change)) ** 2))
+        lipschitz = self._ratio(bend, (part * view.step_length) ** 2)
+        ratio = self._ratio(np.where(asked, lipschitz * view.step_length, 0.0), TRUSTED * view.flattest)
+        return np.clip(ratio, 1.0, WIDEST)
+
+    @staticmethod
+    def _ratio(one: FloatArray, other: FloatArray) -> FloatArray:
+        """Divide; 0 where there is nothing to divide by."""
+        return np.divide(one, other, out=np.zeros_like(one), where=other > 0)
+
+    def _are_informed(self, vectors: list[FloatArray], share: FloatArray, asked: BoolArray) -> BoolArray:
+        """Mark the directions of which complete data would tell more than the damping does: shape of ``asked``."""
+        found = np.zeros_like(asked)
+        for number in np.flatnonzero(asked.any(axis=0)).tolist():
+            direction = np.zeros_like(vectors[0])
+            for place, vector in enumerate(vectors):
+                direction += share[:, place, number][self.blocks.of_cell] * vector
+            displacement = self._whitening.unwhiten(direction)
+            found[:, number] = self._sums(self.chart.metric.squares(displacement)) > 0.5 * self._sums(direction**2)
+        return found
 
     def _turn(self, displacement: FloatArray) -> FloatArray:
         """Scale a displacement so that each block's longest coordinate is one."""

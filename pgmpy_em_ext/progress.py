@@ -15,7 +15,7 @@ class ProgressBar:
     Parameters
     ----------
     n_runs : int
-        Number of runs.
+        Number of runs that are foreseen.
     max_iter : int
         Steps at most in a run.
     callback : callable or None
@@ -54,4 +54,6 @@ class ProgressBar:
         if result.state.objective > self._best:
             self._best = result.state.objective
             self._bar.set_postfix(log_likelihood=f"{result.state.log_likelihood:.4f}", refresh=False)
+        if self._bar.total is not None and self._bar.n >= self._bar.total:
+            self._bar.total += 1  # a run that was not foreseen, from near the best or from the reserve
         self._bar.update(1)

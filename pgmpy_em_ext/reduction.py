@@ -72,6 +72,42 @@ def reduce_rows(data: EncodedData) -> Reduction:
     return Reduction(*_collect(codes, weight, np.ones(len(codes), dtype=np.int64), row))
 
 
+class EmptyRows(NamedTuple):
+    """Rows of positive weight that observe nothing, and are no part of the sample: their likelihood is always one.
+
+    Attributes
+    ----------
+    n_rows : int
+        How many there are.
+    weight : float
+        What they add up to, in records.
+    """
+
+    n_rows: int
+    weight: float
+
+
+def count_empty(reduction: Reduction) -> EmptyRows:
+    """Count the rows that observe nothing; none where there are no others: a fit then says what its prior says."""
+    empty = ~observes(reduction.codes)
+    if empty.all():
+        return EmptyRows(0, 0.0)
+    return EmptyRows(
+        int(reduction.multiplicity[empty].sum()), float(reduction.weight[empty] @ reduction.multiplicity[empty])
+    )
+
+
+def take_sample(evidence: Evidence) -> Evidence:
+    """Leave out the row that observes nothing, if there are others."""
+    kept = observes(evidence.codes)
+    return evidence if kept.all() or not kept.any() else take_evidence(evidence, np.flatnonzero(kept))
+
+
+def observes(codes: IntArray) -> BoolArray:
+    """Mark the rows that have the state of a variable at least."""
+    return (codes != MISSING).any(axis=1)
+
+
 def merge(left: Reduction, right: Reduction) -> Reduction:
     """Merge the reductions of two chunks: the same as reducing their rows together."""
     codes, weight, multiplicity, first_row = (np.concatenate(pair) for pair in zip(left, right, strict=True))

@@ -29,6 +29,9 @@ speaks against sink until they are zero."""
 MAX_RESUMPTIONS = 10
 """How often a run that has stopped may go on, because it was at a saddle point or in a valley."""
 
+MAX_DOUBTS = 5
+"""Resumptions after which a run ends in a valley that may go on beyond its predicted maximum: its gap says so."""
+
 FIRST_RESUMPTION = 5
 """Steps that it makes at least when it goes on; each time twice as many, since what has deceived its estimates before
 would do so again."""
@@ -332,7 +335,8 @@ def _probe(
     known = progress.blocks
     assert known is not None  # since _begin
     looked_at = _free(problem, blocks) if racing is None else _free(problem, blocks) & racing
-    beyond = look_beyond(problem, blocks, stand.state, looked_at, rule.tol)
+    may_doubt = progress.n_resumptions < MAX_DOUBTS
+    beyond = look_beyond(problem, blocks, stand.state, looked_at, rule.tol, may_doubt=may_doubt)
     progress = progress._replace(n_e_steps=progress.n_e_steps + beyond.n_e_steps)
     if not beyond.unfinished.any():
         gap = np.maximum(known.gap, beyond.gap[:-1])
@@ -383,6 +387,8 @@ def _try(
 
 def _gap(history: Sequence[float], known: BlockProgress, rule: StoppingRule) -> float:
     """Estimate the distance to the limit: of all blocks together while EM steps are made, else of each."""
+    if rule.one_step:  # and one has been made
+        return 0.0
     if (known.n_em[known.active[:-1]] >= 2).all():
         return aitken_gap(history[-3:], rule.total_weight)
     return float(known.gap.sum())

@@ -81,7 +81,8 @@ def select_latent_card(
         ``callback`` and ``max_time`` are for each fit. By default ``WeightedEM()``.
     sample_weight : array-like of shape (n_rows,), optional
         Records that each row stands for. "held_out" deals records, not rows, into folds: a row
-        of weight 3 is three records. A fraction of a record stays in one piece.
+        of weight 3 is three records. A fraction of a record stays in one piece. Rows without any value are not
+        dealt: they say nothing of any candidate.
     n_folds : int, default 5
         Folds of equal size, for "held_out" only.
     seed : int, optional
@@ -231,7 +232,7 @@ class _Fitter:
 def _hold_out(task: Task, fitter: _Fitter) -> None:
     """Fit every candidate without each fold, and score the fold; all candidates see the same folds."""
     rng = np.random.default_rng(task.candidates[0].estimator.seed)
-    for held_out in deal_folds(task.weight, task.n_folds, rng):
+    for held_out in deal_folds(task.sample, task.n_folds, rng):
         inside = held_out > 0
         for candidate in task.candidates:
             whole = candidate.estimator
@@ -265,7 +266,7 @@ def _choose(table: pd.DataFrame, task: Task) -> int:
     """Find the best row; among those that the fits' precision does not tell apart, that of fewest parameters."""
     tol = float(task.candidates[0].estimator.tol)  # in nats, of the whole log-likelihood
     if task.criterion == "held_out":
-        loss, precision = -table["held_out"].to_numpy(), tol / float(task.weight.sum())
+        loss, precision = -table["held_out"].to_numpy(), tol / float(task.sample.sum())
     else:
         loss, precision = table[task.criterion].to_numpy(), 2 * tol
     tied = np.flatnonzero(loss <= loss.min() + precision)

@@ -85,11 +85,15 @@ class MonteCarloErrors(NamedTuple):
         For each variable a row for each state and a column for each parent configuration, as its
         CPD. Infinite where the run was too short to tell.
     log_likelihood : float
-        In nats.
+        In nats: of evaluating it at the CPDs, and of their own errors in first order. These count with a prior, since
+        the likelihood is not flat then where the objective is; what they cost the objective is part of ``gap_``.
+    evaluation : float
+        The first part alone: by how much ``log_likelihood_`` may differ from the likelihood of these very CPDs.
     """
 
     cpds: Frames
     log_likelihood: float
+    evaluation: float
 
 
 class StandardErrorTables(NamedTuple):

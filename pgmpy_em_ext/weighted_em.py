@@ -16,6 +16,7 @@ from pgmpy_em_ext import answers
 from pgmpy_em_ext import e_step as e_step_package
 from pgmpy_em_ext.checkpoint import Checkpoint, fingerprint
 from pgmpy_em_ext.checks import check_integer
+from pgmpy_em_ext.columns import ColumnList
 from pgmpy_em_ext.cpd_family.categorical import write_cpd
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.exact import ExactEStep
@@ -30,14 +31,14 @@ from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.outcome import make_rule, run_all, store_runs, warn_of_the_end
 from pgmpy_em_ext.prepare import Prepared, make_starts, prepare, read_parameters
 from pgmpy_em_ext.prior import Prior
-from pgmpy_em_ext.reduction import reduce_rows, to_evidence
+from pgmpy_em_ext.reduction import observes, reduce_rows, to_evidence
 from pgmpy_em_ext.registry import lookup
 from pgmpy_em_ext.restarts import Best, Iteration, Restart, log_likelihood_error
 from pgmpy_em_ext.saddle import symmetric_nodes
 from pgmpy_em_ext.settings import check_settings, choose_method
 from pgmpy_em_ext.starts import Starts
-from pgmpy_em_ext.stochastic import Method
-from pgmpy_em_ext.types import MISSING, CPDColumn, EncodedData, FloatArray
+from pgmpy_em_ext.stochastic import Method, likelihood_error
+from pgmpy_em_ext.types import MISSING, EncodedData, FloatArray
 from pgmpy_em_ext.uncertainty import (
     BootstrapTables,
     Kept,
@@ -100,9 +101,11 @@ class WeightedEM(DiscreteParameterEstimator):
     n_init : int, optional
         Runs from independent starts, of which the best is kept; by default 16 where a
         variable is latent, or never observed together with its children, and the start is
-        random, else 1. Further runs of a start that is not random are drawn at random. By
-        successive halving the less promising half is dropped after 16 steps, and so on, until
-        two are left, in each independent block of families by itself.
+        random, else 1. Further runs of a start that is not random are drawn at random. A run
+        that is about to end where another one does joins it. By default runs from near the best
+        maximum follow, and 8 more starts where only one has led there. Where E-steps are costly
+        the less promising half is dropped after 16 steps, and so on, until three are left. All
+        that for each independent block of families by itself.
     tol : float, default 1e-3
         Stop when the objective's estimated distance from its limit was below this in three
         steps in a row, in nats. 0 never stops by gain.
@@ -140,34 +143,37 @@ class WeightedEM(DiscreteParameterEstimator):
     n_e_steps_ : int
         All E-steps of all runs, refused ones and looks beyond a run's end included.
     gap_ : float
-        Estimated distance of ``objective_`` from the maximum nearby, in nats; infinite where
-        the runs were too short to tell. Where E-steps were sampled, what noise costs, and
+        Estimated distance of ``objective_`` from the maximum nearby, in nats; 0 where no cell is
+        missing, infinite where the runs were too short to tell. Where E-steps were sampled, what noise costs, and
         what many draws at the end say is left; the former alone where time ran out.
     rate_ : float
         EM's estimated rate of convergence: what part of the distance a plain step leaves,
         0 to 1; a rough average over all parameters where E-steps were sampled.
     mc_standard_error_ : MonteCarloErrors
         Of every CPD entry and of ``log_likelihood_``, by how much they may differ from what exact
-        E-steps would have given; 0 where all was exact.
+        E-steps would have given; 0 where all was exact. ``evaluation``: by how much the latter may
+        differ from the likelihood of these very CPDs.
     converged_ : bool
         Whether it met ``tol`` or ``atol``.
     status_ : {"converged", "max_iter", "max_time", "callback"}
         Why it ended.
     restarts_ : list of Restart
         A record a run: ``seed``, ``start``, ``objective``, ``log_likelihood``, ``n_iter``,
-        ``n_e_steps``, ``status``.
+        ``n_e_steps``, ``status``, ``end``: the objective of the maximum that its start leads to.
+    n_starts_ : int
+        Independent starts; further runs have begun near the best maximum that these had found.
     replicated_ : int
-        In how many of the runs that were carried to the end the maximum was found, within 0.1
-        nats; in the block of families where they were fewest.
+        How many of these starts lead to the best maximum, within 0.1 nats; in the block of
+        families where they are fewest.
     n_parameters_ : int
         Free parameters.
     aic_, bic_ : float
         Akaike's and Schwarz's criterion; the smaller, the better. Schwarz's sample size
-        is the sum of the weights.
-    boundary_columns_ : list of CPDColumn
+        is the sum of the weights of the rows that observe something.
+    boundary_columns_ : ColumnList
         Columns in which an entry came within 1e-6 of zero on the way: the maximum is on the
         boundary there, often for want of data. Columns of less than one record are left out.
-    unidentified_rows_ : list of CPDColumn
+    unidentified_rows_ : ColumnList
         Parent configurations that no record reaches. Their distribution is uniform, unless no
         step was made, or the start's zeros alone keep the records away. Where E-steps were
         sampled, also those that no draw has reached, which keep what they began with.
@@ -284,7 +290,8 @@ class WeightedEM(DiscreteParameterEstimator):
         ConvergenceWarning
             The best run ended without meeting ``tol`` or ``atol``.
         NotReplicatedWarning
-            Of several runs only one has found the best maximum.
+            Of several starts only one leads to the best maximum, or none; or few do, and many
+            lead to maxima of their own.
         UserWarning
             The fit ended on a saddle point; or the objective fell.
         """
@@ -339,8 +346,8 @@ class WeightedEM(DiscreteParameterEstimator):
         >>> model = DiscreteBayesianNetwork()
         >>> model.add_node("Coin")
         >>> model.add_cpds(TabularCPD("Coin", 2, [[0.75], [0.25]], state_names={"Coin": ["heads", "tails"]}))
-        >>> round(WeightedEM.from_model(model).score(pd.DataFrame({"Coin": ["heads", None]})), 4)
-        -0.1438
+        >>> round(WeightedEM.from_model(model).score(pd.DataFrame({"Coin": ["heads", None]})), 4)  # of one row
+        -0.2877
         """
         estimator = cls(**arguments)
         check_settings(estimator)
@@ -362,7 +369,7 @@ class WeightedEM(DiscreteParameterEstimator):
             deadline,
             prepared.total_weight,
             has_hidden=prepared.has_hidden,
-            one_step=not (prepared.evidence.codes == MISSING).any(),
+            one_step=_takes_one_step(problem, prepared),
             is_exact=problem.is_exact,
         )
         checkpoint = None
@@ -418,7 +425,7 @@ class WeightedEM(DiscreteParameterEstimator):
         best: Best,
         restarts: dict[int, Restart],
         state: EMState,
-        unidentified: list[CPDColumn],
+        unidentified: ColumnList,
     ) -> None:
         """Set the fitted attributes."""
         self._store_parameters(prepared.network, state.parameters)
@@ -428,15 +435,21 @@ class WeightedEM(DiscreteParameterEstimator):
         errors = best.errors
         if errors is None:  # exact; or cut short before a run came to its end
             errors = np.full_like(state.parameters, 0.0 if problem.is_exact else np.inf)
+        evaluation, noise = log_likelihood_error(state), best.state.statistics.noise
+        of_likelihood = evaluation
+        if noise is not None and len(best.history) > 1:
+            of_likelihood = likelihood_error(
+                prepared.family, best.state.parameters, errors, noise, best.state.statistics.counts
+            )
         self.mc_standard_error_ = MonteCarloErrors(
-            answers.cpd_frames(prepared.network, errors), log_likelihood_error(state)
+            answers.cpd_frames(prepared.network, errors), of_likelihood, evaluation
         )
         self.unidentified_rows_ = unidentified
         self._kept = Kept(
             problem.engine,
             prepared.settings.accelerator if problem.is_exact else None,
             prepared.network,
-            prepared.evidence,
+            prepared.sample,
             prepared.family,
             state.parameters,
         )
@@ -458,7 +471,7 @@ class WeightedEM(DiscreteParameterEstimator):
         Parameters
         ----------
         data : pandas.DataFrame
-            As for `score_samples`.
+            As for `score_samples`. Rows without any observed value are no part of the mean.
         sample_weight : array-like of shape (n_rows,), optional
             Weights of the mean.
 
@@ -466,11 +479,16 @@ class WeightedEM(DiscreteParameterEstimator):
         -------
         float
             In nats a record; -inf where a row of positive weight is impossible.
+
+        Raises
+        ------
+        ValueError
+            No row of positive weight has a value.
         """
-        encoded = self._encode(data, sample_weight)
-        kept = encoded.weight > 0
-        samples = answers.log_likelihoods(self._fitted(), encoded.codes[kept])
-        return float(np.average(samples, weights=encoded.weight[kept]))
+        codes, weight, _ = self._encode(data, sample_weight)
+        kept = weight > 0
+        samples = answers.log_likelihoods(self._fitted(), codes[kept])
+        return answers.mean_log_likelihood(samples, weight[kept], observes(codes[kept]))
 
     def score_samples(self, data: pd.DataFrame) -> FloatArray:
         """Compute the log-likelihood of each row's observed cells.
@@ -763,3 +781,11 @@ class WeightedEM(DiscreteParameterEstimator):
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Give parameter sets for skbase's contract tests."""
         return [{}, {"prior": "K2", "n_init": 2, "seed": 0, "show_progress": False, "max_iter": 5}]
+
+
+def _takes_one_step(problem: Problem, prepared: Prepared) -> bool:
+    """Whether no cell is missing, but for rows that observe nothing and that the engine does not impute."""
+    if (prepared.sample.codes == MISSING).any():
+        return False
+    blocks = problem.engine.blocks(problem.plan)
+    return len(prepared.sample.codes) == len(prepared.evidence.codes) or (blocks is not None and blocks.n_blocks == 0)

@@ -242,7 +242,10 @@ class TestFit:
         [
             (["--e-step", "enumeration"], "--e-step enumeration: with continuous variables only exact is known."),
             (["--e-step", "sampled"], "--e-step sampled: with continuous variables only exact is known."),
-            (["--init", "prior"], "--init prior: with continuous variables known are kmeans++, random, complete_case"),
+            (
+                ["--init", "prior"],
+                "--init prior: with continuous variables known are kmeans++, random_from_data, lines, random, ",
+            ),
             (["--prior", "Jeffreys"], "--prior 'Jeffreys' is unknown."),
             (
                 ["--variance-prior", "1"],

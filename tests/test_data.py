@@ -419,5 +419,5 @@ def test_reduction_accounts_for_everything():
     data = pd.DataFrame({"A": [0, 0, None, None, 1], "B": [1, 1, 0, 0, None], "C": 1})
     found = fit(data, weight=[1, 1, 1, 1, 0])
     reduction = found.reduction_
-    assert reduction[:6] == (5, 1, 4.0, 2, 2, 2)
+    assert reduction[:8] == (5, 1, 0, 0, 4.0, 2, 2, 2)
     assert reduction.engine == {"n_local_problems": 1, "n_elimination_steps": 1, "n_table_cells": 1}

@@ -54,6 +54,7 @@ def test_chile_all_rows_explain_more(capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.filterwarnings("ignore::pgmpy_em_ext.exceptions.NotReplicatedWarning")  # of two starts
 def test_big_five(capsys):
     module = load("big_five")
     estimator = module.main(n_rows=500, n_init=2)

@@ -182,10 +182,10 @@ class TestLatentClasses:
         assert estimator.n_parameters_ == 23
 
     def test_local_maxima_differ(self):
-        _, estimator = latent_class(CARCINOMA, 3, n_init=40)
+        _, estimator = latent_class(CARCINOMA, 4, n_init=40)
         ends = [record.end for record in estimator.restarts_]
-        assert estimator.objective_ == max(ends)
-        assert max(ends) - min(ends) > 0.5  # maxima themselves, not where some runs were left
+        assert estimator.objective_ == max(ends) == pytest.approx(-289.2858, abs=1e-3)
+        assert max(ends) - min(ends) > 1  # maxima themselves, not where some runs were left
 
 
 class TestCandyBags:

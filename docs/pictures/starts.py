@@ -1,4 +1,4 @@
-"""Draw ``starts.svg`` beside this file: the objective of sixteen runs, step by step, and where most are dropped."""
+"""Draw ``starts.svg`` beside this file: the objective of sixteen runs, step by step, and where most join another."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def draw(path: Path) -> None:
     estimator, paths = fit()
     figure = Figure(figsize=(8, 3.8), layout="constrained")
     axes = figure.subplots()
-    for number, run in enumerate(estimator.restarts_):
+    for number, run in enumerate(estimator.restarts_[: estimator.n_starts_]):
         color, survives = COLORS[run.start], run.status == "converged"
         values = paths[number]
         axes.plot(values, color=color, linewidth=2.4 if survives else 1.0, alpha=1.0 if survives else 0.75)
@@ -46,13 +46,13 @@ def draw(path: Path) -> None:
         axes.plot(len(values) - 1, values[-1], marker, color=color, markersize=7 if survives else 6)
     for start, color in COLORS.items():
         axes.plot([], [], color=color, label=LABELS[start])
-    axes.plot([], [], "x", color="gray", label="dropped here")
+    axes.plot([], [], "x", color="gray", label="joins another run here")
     axes.plot([], [], "o", color="gray", label="carried to the end")
-    for step in (16, 32):
+    for step in (16, 24, 36):
         axes.axvline(step, color="lightgray", linewidth=0.8, zorder=0)
-        axes.annotate("comparison", (step, -302.6), (3, 0), textcoords="offset points", color="gray", fontsize=9)
+        axes.annotate("compared", (step, -302.6), (3, 0), textcoords="offset points", color="gray", fontsize=9)
     axes.set(xlabel="steps", ylabel="objective in nats", ylim=(-303, -288), xlim=(0, 40))
-    axes.legend(frameon=False, loc="center right")
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 0.08))
     figure.savefig(path, metadata={"Date": None})
 
 

@@ -89,8 +89,8 @@ def main() -> None:
     "--init",
     metavar="STRATEGY",
     help="Where to start: available_case (the default), complete_case, marginal_mode, nearest_neighbor, random, "
-    "prior, uniform, or model (the file's CPDs). With continuous variables: kmeans++ (the default), random, "
-    "complete_case, or model.",
+    "prior, uniform, or model (the file's CPDs). With continuous variables: kmeans++, random_from_data, lines, random "
+    "(by default these take turns), complete_case, or model.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all random starts.")
 @click.option("--tol", type=float, default=1e-3, show_default=True, help="Nats to the optimum at which to stop.")
@@ -144,7 +144,7 @@ def fit(
         write_network(output, estimator, given.model)
     if not quiet:
         say_notes(given.notes)
-        rows = continuous_summary(estimator, given, sample_weight) if given.continuous else summary(estimator)
+        rows = continuous_summary(estimator, given) if given.continuous else summary(estimator)
         click.echo(align([*rows, ("written", str(output))], "<<"))
 
 
@@ -203,7 +203,8 @@ def score(
     import numpy as np
     import pandas as pd
 
-    from pgmpy_em_ext.encoding import check_weight
+    from pgmpy_em_ext.answers import mean_log_likelihood
+    from pgmpy_em_ext.encoding import check_weight, has_value, number_rows, read_table
     from pgmpy_em_ext.formats import check_folder
     from pgmpy_em_ext.tables import read_weights, table_ending, write_table
 
@@ -223,12 +224,15 @@ def score(
     if len(impossible):
         first = f"{impossible[0]} (counting from 0)"
         say("warning", f"rows that are impossible under the network: {len(impossible):,}; the first is row {first}.")
-    total = float(samples[counted] @ weight[counted])
+    observed = has_value(read_table(number_rows(table), model.nodes()))
+    total, mean = float(samples[counted] @ weight[counted]), mean_log_likelihood(samples, weight, observed)
     rows = []
     if not quiet:
         others = table.drop(columns=[] if weights is None else weights)
         rows = [("rows", f"{len(table):,}"), ("weight", f"{weight.sum():,.6g}"), *columns_without_use(model, others)]
-    rows += [("log-likelihood", f"{total:.6f}"), ("mean of a row", f"{total / weight.sum():.6f}")]
+        if not observed.all():
+            rows.insert(1, ("rows without any value", f"{(~observed).sum():,} (no part of the mean)"))
+    rows += [("log-likelihood", f"{total:.6f}"), ("mean of a row", f"{mean:.6f}")]
     click.echo(align(rows, "<<"))
 
 

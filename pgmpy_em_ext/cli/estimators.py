@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pgmpy_em_ext.prior import Prior
     from pgmpy_em_ext.weighted_em import WeightedEM
 
-CONTINUOUS_STARTS = ("kmeans++", "random", "complete_case", "model")
+CONTINUOUS_STARTS = ("kmeans++", "random_from_data", "lines", "random", "complete_case", "model")
 """What --init may be in a network with continuous variables."""
 
 

@@ -1,7 +1,8 @@
 """What a command did, line by line."""
 
+import math
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pgmpy_em_ext.cli.errors import say
 from pgmpy_em_ext.cli.files import Given
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from pgmpy.base import DAG
 
     from pgmpy_em_ext.conditional_gaussian_em import ConditionalGaussianEM
+    from pgmpy_em_ext.finish import ReductionSummary
     from pgmpy_em_ext.types import CPDColumn
     from pgmpy_em_ext.weighted_em import WeightedEM
 
@@ -34,7 +36,7 @@ def summary(estimator: "WeightedEM") -> list[tuple[str, str]]:
     """Say in short what a fit of a discrete network did."""
     reduction = estimator.reduction_
     rows = [
-        ("rows", _count_rows(reduction.n_rows, reduction.total_weight)),
+        ("rows", _count_rows(reduction)),
         ("holes", f"{reduction.n_missing_cells:,}"),
         ("distinct rows", f"{reduction.n_distinct_rows:,}"),
         *_tell_of_runs(estimator),
@@ -44,29 +46,29 @@ def summary(estimator: "WeightedEM") -> list[tuple[str, str]]:
     return rows + _other_columns(reduction.promoted_latents, reduction.ignored_columns)
 
 
-def continuous_summary(estimator: "ConditionalGaussianEM", given: Given, sample_weight: Any) -> list[tuple[str, str]]:
+def continuous_summary(estimator: "ConditionalGaussianEM", given: Given) -> list[tuple[str, str]]:
     """Say in short what a fit of a network with continuous variables did."""
-    import numpy as np
-
-    weight = np.ones(len(given.table)) if sample_weight is None else sample_weight
-    names = [name for name in given.model.nodes() if name in given.table.columns]
-    known = given.table.loc[weight > 0, names]
-    empty = [name for name in names if known[name].isna().all()]
+    reduction = estimator.reduction_
     rows = [
-        ("rows", _count_rows(len(given.table), float(weight.sum()))),
+        ("rows", _count_rows(reduction)),
         ("discrete", ", ".join(map(str, given.discrete)) or "none"),
         ("continuous", ", ".join(map(str, given.continuous))),
-        ("holes", f"{int(known.drop(columns=empty).isna().sum().sum()):,}"),
+        ("holes", f"{reduction.n_missing_cells:,}"),
         *_tell_of_runs(estimator),
     ]
     if estimator.floored_:
         rows.append(("at their floor", _name_columns("variances", estimator.floored_)))
-    promoted = [name for name in empty if name not in given.model.latents]
-    return rows + _other_columns(promoted, estimator.ignored_columns_)
+    return rows + _other_columns(reduction.promoted_latents, reduction.ignored_columns)
 
 
-def _count_rows(n_rows: int, total_weight: float) -> str:
-    return f"{n_rows:,}" + ("" if total_weight == n_rows else f" (weights: {total_weight:,.6g})")
+def _count_rows(reduction: "ReductionSummary") -> str:
+    """Count the rows, what they weigh, and those that observe nothing."""
+    notes = []
+    if reduction.total_weight != reduction.n_rows:
+        notes.append(f"weights: {reduction.total_weight:,.6g}")
+    if reduction.n_empty_rows:
+        notes.append(f"without any value, left out: {reduction.n_empty_rows:,}")
+    return f"{reduction.n_rows:,}" + (f" ({'; '.join(notes)})" if notes else "")
 
 
 def _other_columns(empty: Sequence[Hashable], ignored: Sequence[Hashable]) -> list[tuple[str, str]]:
@@ -86,12 +88,17 @@ def _tell_of_runs(estimator: "WeightedEM | ConditionalGaussianEM") -> list[tuple
         ("runs", _runs(estimator)),
         ("iterations", f"{estimator.n_iter_:,}"),
         ("converged", ended),
-        ("still to gain", f"about {estimator.gap_:.2g} nats"),
+        ("still to gain", _in_nats(estimator.gap_)),
         ("log-likelihood", f"{estimator.log_likelihood_:.6f}"),
         ("free parameters", f"{estimator.n_parameters_:,}"),
         ("AIC", f"{estimator.aic_:.6f}"),
         ("BIC", f"{estimator.bic_:.6f}"),
     ]
+
+
+def _in_nats(gap: float) -> str:
+    """Put an estimated distance into words; an infinite one is that of a run too short to tell."""
+    return "not known: the run was too short to tell" if math.isinf(gap) else f"about {gap:.2g} nats"
 
 
 def _runs(estimator: "WeightedEM | ConditionalGaussianEM") -> str:

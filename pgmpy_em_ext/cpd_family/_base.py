@@ -193,6 +193,10 @@ class SampledCPDFamily(CPDFamily, Protocol):
         """Say what the parameters' standard errors cost with complete data, in nats."""
         ...
 
+    def prior_gradient(self, parameters: FloatArray) -> FloatArray:
+        """Differentiate the log prior by the parameters, as far as they can move."""
+        ...
+
     def column_totals(self, counts: FloatArray) -> FloatArray:
         """Give each parameter how many records it rests on, pseudo counts included."""
         ...

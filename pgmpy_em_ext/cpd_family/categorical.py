@@ -109,6 +109,14 @@ class Categorical:
         p, e = parameters[counted], errors[counted]
         return float(sums[counted] @ ((p + e) * np.log1p(e / p) - e))
 
+    def prior_gradient(self, parameters: FloatArray) -> FloatArray:
+        """Differentiate the log prior along the columns, whose entries add up to one, in nats."""
+        of_cell = self.network.column_of_cell
+        moves = (parameters > NEGLIGIBLE) & ~self.fixed[of_cell]
+        slope = np.divide(self.pseudo_counts, parameters, out=np.zeros_like(parameters), where=moves)
+        outwards = self.network.column_sums(slope * parameters)[of_cell]
+        return np.where(moves, slope - outwards, 0.0)
+
     def column_totals(self, counts: FloatArray) -> FloatArray:
         """Give each entry what its column holds, pseudo counts included, in records."""
         return self.network.column_sums(counts + self.pseudo_counts)[self.network.column_of_cell]

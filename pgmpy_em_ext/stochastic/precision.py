@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext.cpd_family._base import SampledCPDFamily
 from pgmpy_em_ext.stochastic.memory import NoisyMemory
 from pgmpy_em_ext.stochastic.problem import SampledProblem
-from pgmpy_em_ext.types import FloatArray
+from pgmpy_em_ext.types import FloatArray, SamplingNoise
 
 LARGEST_RATE = 0.95
 """EM's rate of convergence is not believed to be larger than this: so few steps cannot tell."""
@@ -95,6 +96,51 @@ def make_estimate(
     errors = np.sqrt(np.where(is_open, square, 0.0))
     loss = (1 - rate) * problem.family.cost_of_errors(statistics, parameters, errors)
     return Estimate(parameters, statistics, errors, loss, rate)
+
+
+def likelihood_error(
+    family: SampledCPDFamily, parameters: FloatArray, errors: FloatArray, noise: SamplingNoise, statistics: FloatArray
+) -> float:
+    """Say by how much the likelihood at an estimate may differ from that at what exact E-steps would have given.
+
+    Parameters
+    ----------
+    family : SampledCPDFamily
+        The prior and the M-step.
+    parameters : float ndarray of shape (n_cells,)
+        The estimate.
+    errors : float ndarray of shape (n_cells,)
+        Its standard errors.
+    noise : SamplingNoise
+        Of an E-step at the estimate.
+    statistics : float ndarray of shape (n_cells,)
+        Expected counts that the estimate comes from.
+
+    Returns
+    -------
+    float
+        A standard error, in nats.
+
+    Notes
+    -----
+    Two parts, squared and added. One is that of evaluating the likelihood. The other is the delta method's: the
+    objective is flat at its maximum, so that the likelihood's slope there is that of the prior turned round, and errors
+    along it count in first order; without a prior there is no slope. How errors of different parameters go together,
+    batches of the E-step tell; of a single batch the worst is assumed. What errors cost in second order is part of
+    the run's gap.
+    """
+    slope = family.prior_gradient(parameters)
+    counted = np.flatnonzero((slope != 0) & (errors > 0))
+    single = np.abs(slope[counted]) * errors[counted]
+    if not np.isfinite(single).all():
+        return np.inf
+    if len(noise.batch_counts) < 2:
+        return float(np.hypot(noise.log_likelihood_error, single.sum()))
+    steps = np.array([family.linear_step(batch, parameters, statistics)[counted] for batch in noise.batch_counts])
+    along = steps * slope[counted]
+    apart = float(along.var(axis=0, ddof=1).sum())
+    joint = float(along.sum(axis=1).var(ddof=1)) / apart if apart > 0 else 1.0
+    return float(np.hypot(noise.log_likelihood_error, np.sqrt(joint * (single**2).sum())))
 
 
 def _average_so_far(problem: SampledProblem, memory: NoisyMemory, previous: FloatArray) -> Estimate:
