@@ -1,7 +1,8 @@
 """Find the best of 200 plain starts of random problems with latent variables, for the campaign to compare with.
 
-Writes ``tests/best_of_200.json``: for each kind of problem and seed of ``tests/hard_problems.py`` the highest objective.
-Starts are of every kind that the estimator knows, and none is dropped. Some hours for all; what is in the file is kept.
+Writes ``tests/best_of_200.json``: for each kind of problem and seed of ``tests/hard_problems.py`` the highest
+objective. Starts are of every kind that the estimator knows, and none is dropped. Some hours for all; what is in the
+file is kept.
 """
 
 import argparse
@@ -11,10 +12,6 @@ import warnings
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
-sys.path.insert(0, str(TESTS))
-
-import hard_problems
-
 OUTPUT = TESTS / "best_of_200.json"
 STARTS = {
     "discrete": {"random": 160, "near_uniform": 40},
@@ -25,7 +22,9 @@ STARTS = {
 
 def find_best(kind: str, seed: int) -> float:
     """Fit from all starts, and give the highest objective in nats."""
-    problem = hard_problems.KINDS[kind](seed)
+    from hard_problems import KINDS
+
+    problem = KINDS[kind](seed)
     fits = [problem.fit(seed=10_000, n_init=number, init_cpds=start) for start, number in STARTS[kind].items()]
     return max(fit.objective_ for fit in fits)
 
@@ -35,6 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--problems", type=int, default=200, help="problems of each kind")
     options = parser.parse_args()
+    sys.path.insert(0, str(TESTS))
     warnings.simplefilter("ignore")
     known = json.loads(OUTPUT.read_text(encoding="utf-8")) if OUTPUT.exists() else {}
     for seed in range(options.problems):

@@ -1,7 +1,7 @@
 """Compare ways to run several starts: how high they come, and how many E-steps they take.
 
-On those problems of ``latent_problems.py`` that have several maxima. "default" is what a fit does; "halving" what it does
-where E-steps are costly; "plain" runs every start to its end.
+On those problems of ``latent_problems.py`` that have several maxima. "default" is what a fit does; "halving" what it
+does where E-steps are costly; "plain" runs every start to its end.
 """
 
 import time
