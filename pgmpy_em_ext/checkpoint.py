@@ -66,6 +66,8 @@ def _pack(run: int, progress: Progress) -> dict[str, np.ndarray]:
     content |= _pack_fields(f"{run}.blocks.", progress.blocks) | _pack_fields(f"{run}.memory.", progress.memory)
     if progress.zero is not None:
         content[f"{run}.zero"] = progress.zero
+    if progress.ended_in is not None:
+        content[f"{run}.ended_in"] = progress.ended_in
     return content
 
 
@@ -96,6 +98,7 @@ def _unpack(content: dict[str, np.ndarray], run: int, method: Method) -> Progres
         n_e_steps=int(content[f"{run}.n_e_steps"]),
         blocks=BlockProgress(**blocks),
         zero=content.get(f"{run}.zero"),
+        ended_in=content.get(f"{run}.ended_in"),
         n_resumptions=int(content[f"{run}.n_resumptions"]),
         not_before=int(content[f"{run}.not_before"]),
         memory=method.recall(_unpack_fields(content, f"{run}.memory.")),

@@ -252,7 +252,7 @@ def check_weight(sample_weight: Any, data: pd.DataFrame) -> FloatArray:
     except (TypeError, ValueError, OverflowError):
         weight = None
     if weight is None:
-        raise ValueError("sample_weight must be numbers, one for each row.")
+        raise ValueError("sample_weight must be real numbers that a float can hold, one for each row.")
     if weight.ndim != 1 or len(weight) != n_rows:
         raise ValueError(
             f"sample_weight must be one number for each of the {n_rows} rows. Got: an array of shape {weight.shape}."

@@ -162,7 +162,8 @@ class HybridEM:
         if self.collinear_:
             warnings.warn(
                 f"the parents of {_list_columns(self.collinear_)} are collinear, to all digits that there are: what "
-                "they explain together is known, what each does is not. Take one of them out, or give a ridge.",
+                "each explains is not known, and what only their difference explains is lost. Take one of them out, "
+                "put the difference in its place, or give a ridge.",
                 UserWarning,
                 stacklevel=stacklevel,
             )

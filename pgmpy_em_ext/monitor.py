@@ -43,6 +43,8 @@ class StoppingRule(NamedTuple):
         In records; it scales what is taken for rounding.
     probes_saddles : bool
         Whether to look, at the end of a run, if it is a saddle point.
+    doubts_above : float
+        Objective, in nats, up to which a run need not go on because its gap cannot be trusted: others are far above it.
     is_leg : bool
         Whether this is the rule of a part of a run, which goes on or is dropped.
     """
@@ -56,6 +58,7 @@ class StoppingRule(NamedTuple):
     refines: bool = False
     total_weight: float = 0.0
     probes_saddles: bool = False
+    doubts_above: float = -math.inf
     is_leg: bool = False
 
 

@@ -40,23 +40,29 @@ def perturb(problem: Problem, starts: Starts, state: EMState, number: int) -> St
     seed = starts.further_seed(number)
     rng = np.random.default_rng(seed)
     fresh = starts.draw(number, seed)
-    if number % 2:
+    if _weighs_anew(problem, number):
         climbed = _climb_elsewhere(problem, state.parameters, rng)
-        if climbed is not None:
-            return Start(seed, NAME, (1 - FRESH) * climbed + FRESH * fresh)
+        return Start(seed, NAME, (1 - FRESH) * climbed + FRESH * fresh)
     drawn_anew = starts.hidden[int(rng.integers(len(starts.hidden)))]
     return Start(seed, NAME, np.where(drawn_anew, fresh, (1 - FRESH) * state.parameters + FRESH * fresh))
 
 
-def _climb_elsewhere(problem: Problem, parameters: FloatArray, rng: np.random.Generator) -> FloatArray | None:
-    """Make some EM steps under random weights of the rows; None where the engine cannot weigh them anew."""
+def n_e_steps_before(problem: Problem, number: int) -> int:
+    """Say how many E-steps a run's start has taken."""
+    return N_STEPS if _weighs_anew(problem, number) else 0
+
+
+def _weighs_anew(problem: Problem, number: int) -> bool:
+    """Say whether a run starts from rows that are weighed anew: every other one, where the engine can."""
+    return number % 2 == 1 and problem.engine.row_weights(problem.plan) is not None
+
+
+def _climb_elsewhere(problem: Problem, parameters: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Make some EM steps under random weights of the rows."""
     weight = problem.engine.row_weights(problem.plan)
-    if weight is None:
-        return None
+    assert weight is not None  # asked before
     drawn = np.maximum(rng.gamma(SHAPE * weight), 1e-6 * weight)
     plan = problem.engine.reweighted(problem.plan, drawn * (weight.sum() / drawn.sum()))
-    if plan is None:
-        return None
     for _ in range(N_STEPS):
         found = problem.engine.expected_statistics(plan, parameters)
         parameters = problem.family.maximize(found.counts, parameters)

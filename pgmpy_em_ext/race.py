@@ -81,6 +81,8 @@ class Race(NamedTuple):
         How many groups of them in a row have found nothing higher.
     is_final : bool
         Whether nothing is left to compare before the end.
+    summit : float
+        Highest objective of a run at the last comparison, in nats.
     has_readmitted : bool
         Whether runs were taken back, which go on to the end.
     """
@@ -95,6 +97,7 @@ class Race(NamedTuple):
     highest: FloatArray
     n_idle: int
     is_final: bool
+    summit: float = -np.inf
     has_readmitted: bool = False
 
     @property

@@ -10,7 +10,7 @@ from joblib import Parallel, delayed
 from pgmpy_em_ext.checkpoint import Checkpoint
 from pgmpy_em_ext.em import EMState, Problem, choose, find_blocks, objectives
 from pgmpy_em_ext.monitor import StoppingRule
-from pgmpy_em_ext.perturbation import NAME, perturb
+from pgmpy_em_ext.perturbation import NAME, n_e_steps_before, perturb
 from pgmpy_em_ext.race import (
     HALVING,
     NOISY_HALVING,
@@ -34,6 +34,9 @@ from pgmpy_em_ext.types import Blocks, BoolArray, FloatArray
 ALIKE = 0.1
 """Nats within which two objectives count as the same maximum."""
 
+HOPELESS = 1.0
+"""Nats below the highest run from which no run that has converged is likely to rise above it."""
+
 CHEAP = 2.5e5
 """Operations of an E-step, some millisecond, up to which every start is worth being carried to its end."""
 
@@ -46,8 +49,11 @@ ENOUGH = 2
 N_NEARBY = 4
 """Runs that start together from near the best maximum."""
 
-PATIENCE = 3
+PATIENCE = 4
 """Such groups that must find nothing higher before no more follow."""
+
+PATIENCE_IF_COMMON = 1
+"""The same where at least half of the starts lead to the best maximum, so that it is easily found."""
 
 N_COMPARED = 4
 """Starts that are looked at to tell in which blocks they differ."""
@@ -268,6 +274,8 @@ def best_of(
             results = runs.go_on(race, rule, n_jobs)
             is_cut = runs.watcher.stopped or _is_late(rule)
             following = _next_leg(problem, starts, blocks, race, results, pace, rule.tol)
+            if following is not None:
+                following = following._replace(summit=max(result.state.objective for result in results.values()))
             is_over = is_cut or following is None
             is_whole_leg = race.n_steps <= rule.max_iter  # else a fit with a larger max_iter decides anew
             race = race if is_over or following is None else following
@@ -294,6 +302,7 @@ def best_of(
             states[number],
             _status(race, results[number], number, rule, cut_by),
             ends[number],
+            n_e_steps_before(problem, number) if number >= race.n_starts else 0,
         )
         for number in states
     }
@@ -356,17 +365,22 @@ def _look_around(
 
     None where neither is left to do.
     """
+    if any(results[number].status != "converged" for number in np.flatnonzero(race.in_race).tolist()):
+        return None  # cut by max_iter: what they have reached is no maximum yet, and a longer fit decides anew
     reached = _survey(blocks, race, results).reached
     highest = np.where(race.racing[:, :-1], reached, -np.inf).max(axis=0)
     has_risen = bool((highest > race.highest + ALIKE)[race.contested[:-1]].any())
     race = race._replace(n_idle=0 if has_risen else race.n_idle + 1)
     n_more = min(N_NEARBY, starts.n_perturbed - len(race.perturbed))
-    if race.n_idle < PATIENCE and n_more > 0 and race.contested.any():
+    replications = count_replications(race, reached, ALIKE)
+    is_common = (2 * replications >= race.n_entered)[race.contested[:-1]].all()
+    patience = PATIENCE_IF_COMMON if is_common else PATIENCE
+    if race.n_idle < patience and n_more > 0 and race.contested.any():
         state = _find_best(problem, blocks, race, {number: result.state for number, result in results.items()})
         first = race.n_starts + len(race.perturbed)
         nearby = [perturb(problem, starts, state, first + place).parameters for place in range(n_more)]
         return enter_perturbed(race, np.array(nearby), highest, pace)
-    return enter_reserve(race, count_replications(race, reached, ALIKE) < ENOUGH, N_MORE, pace)
+    return enter_reserve(race, replications < ENOUGH, N_MORE, pace)
 
 
 def start_of(starts: Starts, race: Race, number: int) -> Start:
@@ -409,6 +423,8 @@ class _Runs:
         leg = rule
         if not race.is_final:
             leg = rule._replace(max_iter=min(rule.max_iter, race.n_steps), probes_saddles=False, is_leg=True)
+        elif race.contested.sum() == 1:  # with more blocks a run's sum does not tell how good each is
+            leg = rule._replace(doubts_above=race.summit - HOPELESS)
         numbers = np.flatnonzero(race.in_race).tolist()
         calls = (delayed(self._go_on_one)(number, leg, race) for number in numbers)
         if len(numbers) == 1 or n_jobs == 1:
@@ -432,12 +448,12 @@ class _Runs:
             saved = None if self.checkpoint is None else self.checkpoint.resume(number)
             start = start_of(self.starts, race, number)
             progress, state = saved or Progress(start.parameters, seed=start.seed), None
-        elif known.fell_at is not None or (ended_in is not None and (ended_in == racing).all()):
+        elif known.fell_at is not None or (ended_in is not None and not (racing & ~ended_in).any()):
             return known  # it has ended; or it fell, which is a fault, on which nothing is built
         else:
             progress, state = known.progress, known.state
         try:
-            return run_one(
+            result = run_one(
                 self.problem,
                 progress,
                 leg,
@@ -446,9 +462,12 @@ class _Runs:
                 state=state,
                 racing=racing,
             )
+            if self.checkpoint is not None and result.progress.ended_in is not None:
+                self.checkpoint.record(number, result.progress)  # with what the look beyond its end has found
         except BaseException:
             self.watcher.stopped = True  # a thread cannot be ended from outside: the others see this after their step
             raise
+        return result
 
 
 def _survey(blocks: Blocks, race: Race, results: dict[int, RunResult]) -> Standing:
@@ -583,15 +602,15 @@ def _status(race: Race, result: RunResult, number: int, rule: StoppingRule, cut_
     return result.status
 
 
-def _record(start: Start, result: RunResult, state: EMState, status: str, end: float) -> Restart:
-    """Tell of a run."""
+def _record(start: Start, result: RunResult, state: EMState, status: str, end: float, n_before: int) -> Restart:
+    """Tell of a run; ``n_before`` E-steps have led to its start."""
     return Restart(
         seed=start.seed,
         start=start.strategy,
         objective=state.objective,
         log_likelihood=state.log_likelihood,
         n_iter=result.n_iter,
-        n_e_steps=result.progress.n_e_steps,
+        n_e_steps=result.progress.n_e_steps + n_before,
         status=status,
         fell_at=result.fell_at,
         log_likelihood_error=log_likelihood_error(state),

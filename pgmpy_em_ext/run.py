@@ -65,6 +65,8 @@ class Progress(NamedTuple):
         The number of steps before which it may not stop again.
     seed : int
         Of the random draws of sampled E-steps, until the memory has it.
+    ended_in : bool ndarray of shape (n_blocks + 1,) or None
+        Blocks in which the run has converged and looked beyond its end; None before.
     """
 
     parameters: FloatArray
@@ -78,6 +80,7 @@ class Progress(NamedTuple):
     n_resumptions: int = 0
     not_before: int = 0
     seed: int = 0
+    ended_in: BoolArray | None = None
 
     @property
     def rate(self) -> float:
@@ -193,6 +196,8 @@ def run(
     if state is None:
         state = init(problem, progress.parameters)
     blocks = find_blocks(problem, state.parameters)
+    if _has_ended(progress, rule, racing):
+        return RunResult(state, progress, "converged", None)
     stand = _stand(problem, blocks, accelerator, state)
     progress = _begin(problem, progress, stand, blocks, accelerator, rule, racing)
     fell_at = None
@@ -210,7 +215,7 @@ def run(
         if is_stopped:
             status = status or "callback"
         if status is not None:
-            return RunResult(stand.state, progress, status, fell_at)
+            return _conclude(stand, progress, status, fell_at, rule, racing)
         absorbing = problem.family.absorbing(stand.state.parameters)
         if _is_many_more(absorbing, progress.zero):
             progress = progress._replace(zero=absorbing)
@@ -219,6 +224,27 @@ def run(
         now = stand.state.objective
         if lost > rule.tol and has_fallen([now, now - lost], rule.total_weight):
             fell_at = fell_at or len(progress.history) - 1
+
+
+def _conclude(
+    stand: _Stand,
+    progress: Progress,
+    status: str,
+    fell_at: int | None,
+    rule: StoppingRule,
+    racing: BoolArray | None,
+) -> RunResult:
+    """Note where a run has ended for good."""
+    if status == "converged" and rule.probes_saddles and fell_at is None:
+        progress = progress._replace(ended_in=np.ones_like(stand.objectives, dtype=bool) if racing is None else racing)
+    return RunResult(stand.state, progress, status, fell_at)
+
+
+def _has_ended(progress: Progress, rule: StoppingRule, racing: BoolArray | None) -> bool:
+    """Say whether nothing is left to do in any block that races, by the same rule."""
+    if progress.ended_in is None or progress.blocks is None or progress.blocks.tol != rule.tol:
+        return False
+    return bool(progress.ended_in.all()) if racing is None else not (racing & ~progress.ended_in).any()
 
 
 def _stand(problem: Problem, blocks: Blocks, accelerator: Accelerator, state: EMState) -> _Stand:
@@ -243,7 +269,10 @@ def _begin(
     kept = progress.blocks
     if kept is None or kept.tol != rule.tol:
         resting = ~_free(problem, blocks)
-        progress = progress._replace(blocks=start_blocks(blocks, stand.objectives, resting, rule.tol))
+        fresh = start_blocks(blocks, stand.objectives, resting, rule.tol)
+        if kept is not None and rule.tol > kept.tol:  # what was known to be left suffices to stop
+            fresh = fresh._replace(gap=kept.gap)
+        progress = progress._replace(blocks=fresh)
     if racing is not None and progress.blocks is not None:
         progress = progress._replace(blocks=rest_blocks(progress.blocks, ~racing))
     if progress.memory is None:
@@ -335,7 +364,7 @@ def _probe(
     known = progress.blocks
     assert known is not None  # since _begin
     looked_at = _free(problem, blocks) if racing is None else _free(problem, blocks) & racing
-    may_doubt = progress.n_resumptions < MAX_DOUBTS
+    may_doubt = progress.n_resumptions < MAX_DOUBTS and stand.state.objective > rule.doubts_above
     beyond = look_beyond(problem, blocks, stand.state, looked_at, rule.tol, may_doubt=may_doubt)
     progress = progress._replace(n_e_steps=progress.n_e_steps + beyond.n_e_steps)
     if not beyond.unfinished.any():

@@ -13,7 +13,7 @@ DEFAULT = 16
 RESERVE = 8
 """Further starts, which enter while the best maximum was found from one start only."""
 
-PERTURBED = 20
+PERTURBED = 24
 """Runs at most that start near the best maximum that was found, to look for a higher one around it."""
 
 

@@ -380,7 +380,7 @@ class WeightedEM(DiscreteParameterEstimator):
                 prepared.family.fixed,
                 starts[0].parameters,
             ]
-            engine = f"{prepared.settings.engine!r} {self.acceleration}"
+            engine = f"{prepared.settings.engine!r} {self.acceleration} {self.atol}"
             key = fingerprint(prepared.network.identity, arrays, engine, starts.seeds)
             checkpoint = Checkpoint(self.checkpoint, key, method)
         return run_all(self, problem, starts, rule, method, checkpoint)

@@ -140,6 +140,7 @@ class TestSuite:
         assert limit.state.objective - stopped.state.objective <= (0.2 if (name, method) in FLAT else 3 * tol)
         assert stopped.gap <= tol or stopped.progress.n_resumptions >= MAX_DOUBTS  # a bent valley: the gap is wider
 
+    @pytest.mark.campaign
     def test_the_median_saving_is_at_least_five_times(self):
         savings = {}
         for name in PROBLEMS:

@@ -250,7 +250,7 @@ class TestFit:
         arguments = ["fit", "--network", network, "--data", table, "--output", tmp_path / "f.bif", "--missing", "?"]
         result = succeed(*arguments, "--max-iter", 1, "--tol", 0)
         assert result.stderr == (
-            "pgmpy-em: warning: EM did not converge within max_iter=1 steps: raise max_iter or tol.\n"
+            "pgmpy-em: warning: EM did not converge within --max-iter 1 steps: raise --max-iter or --tol.\n"
         )
         assert summary(result)["converged"].strip() == "no (max_iter)"
 

@@ -1,6 +1,8 @@
 """Best of N, callbacks, time limits, checkpoints, the progress bar: the same answer whatever the workers."""
 
+import contextlib
 import time
+import warnings
 from typing import ClassVar
 
 import joblib
@@ -371,6 +373,56 @@ class TestCheckpoint:
             WeightedEM(max_iter=10, checkpoint=tmp_path / "fit.npz", **settings).fit(model, data)
         longer = WeightedEM(checkpoint=tmp_path / "fit.npz", **settings).fit(model, data)
         assert bits(longer) == bits(WeightedEM(**settings).fit(model, data))
+
+    @pytest.mark.parametrize(("max_iter", "seed"), [(0, 0), (5, 0), (20, 1), (40, 1)])
+    def test_more_iterations_go_on_by_default(self, model, data, tmp_path, max_iter, seed):
+        """Runs near the best, and those of the reserve, are not begun from where `max_iter` has cut others."""
+        settings = {"latent_card": {"H": 2}, "seed": seed, "checkpoint": tmp_path / "fit.npz"}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            short = WeightedEM(max_iter=max_iter, **settings).fit(model, data)
+        if not short.converged_:
+            assert all(record.start != "perturbed" for record in short.restarts_)
+        longer = WeightedEM(**settings).fit(model, data)
+        whole = WeightedEM(latent_card={"H": 2}, seed=seed).fit(model, data)
+        for one, other in zip(bits(longer), bits(whole), strict=True):
+            if (
+                one is not longer.restarts_
+            ):  # a run that was cut may have looked beyond its end, which the whole fit leaves
+                assert one == other
+        assert [record[:2] for record in longer.restarts_] == [record[:2] for record in whole.restarts_]
+
+    @pytest.mark.parametrize(
+        "share", [0.9, *(pytest.param(share, marks=pytest.mark.campaign) for share in (0.3, 0.7, 0.99, 1.1))]
+    )
+    def test_the_default_goes_on_to_the_same_bits(self, model, data, tmp_path, share):
+        settings = {"latent_card": {"H": 3}, "seed": 2}
+        seen = []
+        whole = WeightedEM(callback=lambda iteration: seen.append(iteration) and None, **settings).fit(model, data)
+        left = [int(share * len(seen))]
+
+        def interrupt(iteration):
+            left[0] -= 1
+            if left[0] == 0:
+                raise InterruptedFitError
+
+        path = tmp_path / "fit.npz"
+        with contextlib.suppress(InterruptedFitError):
+            WeightedEM(callback=interrupt, checkpoint=path, **settings).fit(model, data)
+        assert bits(WeightedEM(checkpoint=path, **settings).fit(model, data)) == bits(whole)
+
+    def test_a_larger_tol_suffices(self, model, data, tmp_path):
+        settings = {"seed": 0, "n_init": 2, "checkpoint": tmp_path / "fit.npz"}
+        WeightedEM(tol=1e-6, **settings).fit(model, data)
+        again = WeightedEM(tol=1.0, **settings).fit(model, data)
+        assert again.converged_
+        assert again.gap_ < 1.0
+
+    def test_another_atol_is_another_fit(self, model, data, tmp_path):
+        settings = {"seed": 0, "n_init": 1, "checkpoint": tmp_path / "fit.npz"}
+        WeightedEM(atol=0.1, **settings).fit(model, data)
+        with pytest.raises(ValueError, match="belongs to another fit"):
+            WeightedEM(**settings).fit(model, data)
 
     @pytest.mark.parametrize("acceleration", ["auto", "squarem", "lbfgs", None])
     @pytest.mark.parametrize("share", [0.2, 0.6, 0.95])

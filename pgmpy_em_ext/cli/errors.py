@@ -29,6 +29,11 @@ IN_OUR_WORDS = (
     (r"such as \((\S+), (\S+)\), or another variance_floor", r"such as \1:\2, or another variance_floor"),
     (r"\b(variance_prior|variance_floor)\b", lambda found: f"--{found[1].replace('_', '-')}"),
     (r"^ridge must", "--ridge must"),
+    (r"Raise max_time, tol or n_jobs", "Raise --max-time, --tol or --jobs"),
+    (r"^max_time=", "--max-time "),
+    (r"max_iter=(\d+) steps: raise max_iter or tol", r"--max-iter \1 steps: raise --max-iter or --tol"),
+    (r"Raise n_init, or give a prior or CPDs to start from", "Raise --restarts, or give a --prior"),
+    (r"Use init_cpds='random', or give CPDs that differ between the states", "Use --init random"),
     (r"^n_jobs must", "--jobs must"),
 )
 """Patterns of messages that speak to Python, and what to say on the command line."""
