@@ -220,12 +220,13 @@ def best_of(
 ) -> tuple[Best, dict[int, Restart]]:
     """Run EM from every start, leave copies and what promises little, and put the best together.
 
-    Runs are compared after 16, 32, 64, ... steps. One that is about to end at the maximum of another joins it. Where
-    E-steps are cheap all others go on to their ends, and while the best maximum was found from one start only, more
-    starts of the reserve enter. Where E-steps are costly the better half goes on at each comparison, until three are
-    left. Blocks of families that the data does not join are problems of their own: each has its own race, and blocks
-    on which all starts agree are run once. The runs share the prepared data and nothing else, so that the answer does
-    not depend on ``n_jobs``; of equal objectives the earliest run wins. They run in threads.
+    Runs are compared on the way, and one that is about to end at the maximum of another joins it. Where E-steps are
+    cheap all others go on to their ends; then runs from around the best look for a higher one, and while the best was
+    found from one start only, starts of the reserve enter. Where E-steps are costly the better half goes on at each
+    comparison, until three are left. Blocks of families that the data does not join are problems of their own: each
+    has its own race, and blocks on which all starts agree are run once. The runs share the prepared data and nothing
+    else, so that the answer does not depend on ``n_jobs``; of equal objectives the earliest run wins. They run in
+    threads.
 
     Parameters
     ----------
@@ -258,7 +259,7 @@ def best_of(
     References
     ----------
     Chickering & Heckerman (1997), Mach. Learn. 29, 181-212, section 4. Jamieson & Talwalkar
-    (2016), AISTATS, algorithm 1.
+    (2016), AISTATS, algorithm 1. Elidan, Ninio, Friedman & Schuurmans (2002), AAAI.
     """
     runs = _Runs(problem, starts, method, _Watcher(callback, checkpoint), checkpoint)
     blocks = find_blocks(problem, starts[0].parameters)
@@ -273,12 +274,11 @@ def best_of(
         while True:
             results = runs.go_on(race, rule, n_jobs)
             is_cut = runs.watcher.stopped or _is_late(rule)
-            following = _next_leg(problem, starts, blocks, race, results, pace, rule.tol)
-            if following is not None:
-                following = following._replace(summit=max(result.state.objective for result in results.values()))
-            is_over = is_cut or following is None
+            following = None if is_cut else _next_leg(problem, starts, blocks, race, results, pace, rule.tol)
+            is_over = following is None
             is_whole_leg = race.n_steps <= rule.max_iter  # else a fit with a larger max_iter decides anew
-            race = race if is_over or following is None else following
+            if following is not None:
+                race = following._replace(summit=max(result.state.objective for result in results.values()))
             for number in sorted(results.keys() - finished):
                 if on_finish is not None and (is_over or not race.in_race[number]):
                     on_finish(results[number])
@@ -291,6 +291,20 @@ def best_of(
         runs.watcher.stopped = True  # also after an interruption, which reaches the main thread alone
     if checkpoint is not None:
         checkpoint.flush()
+    return _conclude(problem, starts, blocks, race, results, rule, is_cut=is_cut)
+
+
+def _conclude(
+    problem: Problem,
+    starts: Starts,
+    blocks: Blocks,
+    race: Race,
+    results: dict[int, RunResult],
+    rule: StoppingRule,
+    *,
+    is_cut: bool,
+) -> tuple[Best, dict[int, Restart]]:
+    """Put the best together, and tell of all runs."""
     states = _fill_in(problem, blocks, race, results)
     standing = _survey(blocks, race, results)
     ends = _find_ends(race, standing, states)

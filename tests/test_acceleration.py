@@ -114,13 +114,17 @@ def test_engines_without_blocks_are_accelerated_too(method):
     assert fits[1].objective_ == pytest.approx(-1979.3601270423, abs=1e-6)
 
 
+QUICK = ("carcinoma, 3 classes", "values, 2 classes", "cheating, 2 classes", "candy bags")
+"""Problems of the default suite; the others are those of the campaign."""
+
+
 class TestSuite:
     """The problems of ``benchmarks/latent_problems.py``."""
 
     @pytest.mark.parametrize(
         ("name", "method"),
         [
-            pytest.param(name, method, marks=[pytest.mark.campaign] if (name, method) in FLAT else [])
+            pytest.param(name, method, marks=[] if name in QUICK else [pytest.mark.campaign])
             for name in PROBLEMS
             for method in METHODS
         ],

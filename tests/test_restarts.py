@@ -374,7 +374,7 @@ class TestCheckpoint:
         longer = WeightedEM(checkpoint=tmp_path / "fit.npz", **settings).fit(model, data)
         assert bits(longer) == bits(WeightedEM(**settings).fit(model, data))
 
-    @pytest.mark.parametrize(("max_iter", "seed"), [(0, 0), (5, 0), (20, 1), (40, 1)])
+    @pytest.mark.parametrize(("max_iter", "seed"), [(5, 0), (40, 1)])
     def test_more_iterations_go_on_by_default(self, model, data, tmp_path, max_iter, seed):
         """Runs near the best, and those of the reserve, are not begun from where `max_iter` has cut others."""
         settings = {"latent_card": {"H": 2}, "seed": seed, "checkpoint": tmp_path / "fit.npz"}
@@ -396,7 +396,7 @@ class TestCheckpoint:
         "share", [0.9, *(pytest.param(share, marks=pytest.mark.campaign) for share in (0.3, 0.7, 0.99, 1.1))]
     )
     def test_the_default_goes_on_to_the_same_bits(self, model, data, tmp_path, share):
-        settings = {"latent_card": {"H": 3}, "seed": 2}
+        settings = {"latent_card": {"H": 2}, "seed": 2}
         seen = []
         whole = WeightedEM(callback=lambda iteration: seen.append(iteration) and None, **settings).fit(model, data)
         left = [int(share * len(seen))]
