@@ -1,6 +1,7 @@
 """From what the user gives to what EM needs, in networks with continuous variables: checked, and as arrays."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,9 +23,9 @@ from pgmpy_em_ext.hybrid_start import available_case_start, draw_latent_coeffici
 from pgmpy_em_ext.initializer import AvailableCaseStart, CompleteCaseStart, Initializer, NearUniformStart
 from pgmpy_em_ext.packing import distinct_rows
 from pgmpy_em_ext.prepare import (
-    NEAR_UNIFORM_TURN,
     Prepared,
     cells_around,
+    is_near_uniform,
     make_starts,
     note_small_weights,
     prepare_tables,
@@ -402,19 +403,30 @@ def make_hybrid_starts(prepared: PreparedHybrid, seed: int | None, n_init: int |
     return lay_out_starts(make, seed, n_init, _find_hidden(prepared))
 
 
-def _find_hidden(prepared: PreparedHybrid) -> list[BoolArray]:
-    """Mark for each hidden variable, of either kind, the parameters of its own and its children's families."""
-    network, tables, net = prepared.network, prepared.tables, prepared.network.net
-    of_node = np.repeat(np.arange(net.n_nodes), np.diff(net.offset))
-    found = []
-    for node in sorted({*tables.unlinked, *tables.network.latents} if tables is not None else ()):
-        assert tables is not None  # it has the node
-        children = [child for child, parents in enumerate(network.discrete_parents) if node in parents]
-        found.append(np.concatenate([cells_around(tables.network, node), np.isin(of_node, children)]))
-    for node in network.latents:
-        own = [node, *(child for child in range(net.n_nodes) if node in net.parents(child))]
-        found.append(np.concatenate([np.zeros(network.n_cells, dtype=bool), np.isin(of_node, own)]))
-    return found
+def _find_hidden(prepared: PreparedHybrid) -> list[Callable[[], BoolArray]]:
+    """List what marks the parameters around each hidden variable, of either kind; see `Starts`."""
+    network, tables = prepared.network, prepared.tables
+    discrete = sorted({*tables.unlinked, *tables.network.latents}) if tables is not None else []
+    return [
+        *(partial(_mark_around_discrete, network, node) for node in discrete),
+        *(partial(_mark_around_continuous, network, node) for node in network.latents),
+    ]
+
+
+def _mark_around_discrete(network: HybridNetwork, node: int) -> BoolArray:
+    assert network.discrete is not None  # it has the node
+    children = [child for child, parents in enumerate(network.discrete_parents) if node in parents]
+    return np.concatenate([cells_around(network.discrete, node), _mark_families(network, children)])
+
+
+def _mark_around_continuous(network: HybridNetwork, node: int) -> BoolArray:
+    own = [node, *(child for child in range(network.net.n_nodes) if node in network.net.parents(child))]
+    return np.concatenate([np.zeros(network.n_cells, dtype=bool), _mark_families(network, own)])
+
+
+def _mark_families(network: HybridNetwork, nodes: Sequence[int]) -> BoolArray:
+    """Mark the parameters of some continuous families."""
+    return np.isin(np.repeat(np.arange(network.net.n_nodes), np.diff(network.net.offset)), nodes)
 
 
 def _find_turns(prepared: PreparedHybrid) -> tuple[str, ...]:
@@ -441,8 +453,7 @@ def _start_rows(prepared: PreparedHybrid, rng: np.random.Generator, strategy: st
 def _start_tables(tables: Prepared, rows: HybridRows, seed: int, number: int) -> FloatArray:
     """Start the discrete families from rows in which some latent variables are filled in."""
     settings = tables.settings
-    is_near_uniform = settings.mixes_starts and number % NEAR_UNIFORM_TURN == NEAR_UNIFORM_TURN - 1
-    strategy = NearUniformStart() if is_near_uniform else AvailableCaseStart()
+    strategy = NearUniformStart() if is_near_uniform(settings, number) else AvailableCaseStart()
     evidence = to_evidence(reduce_rows(EncodedData(rows.codes, rows.weight, rows.row)))
     settings = settings._replace(strategy=strategy, mixes_starts=False)
     parameters = make_starts(tables._replace(evidence=evidence, settings=settings), seed, 1)[0].parameters

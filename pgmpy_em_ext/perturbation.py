@@ -43,7 +43,7 @@ def perturb(problem: Problem, starts: Starts, state: EMState, number: int) -> St
     if _weighs_anew(problem, number):
         climbed = _climb_elsewhere(problem, state.parameters, rng)
         return Start(seed, NAME, (1 - FRESH) * climbed + FRESH * fresh)
-    drawn_anew = starts.hidden[int(rng.integers(len(starts.hidden)))]
+    drawn_anew = starts.hidden[int(rng.integers(len(starts.hidden)))]()
     return Start(seed, NAME, np.where(drawn_anew, fresh, (1 - FRESH) * state.parameters + FRESH * fresh))
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -229,7 +230,7 @@ def make_starts(prepared: Prepared, seed: int | None, n_init: int | None) -> Sta
 
     def make(number: int, run_seed: int) -> Start:
         chosen = strategy if number == 0 or is_random else RandomStart()
-        if settings.mixes_starts and is_random and number % NEAR_UNIFORM_TURN == NEAR_UNIFORM_TURN - 1:
+        if is_random and is_near_uniform(settings, number):
             chosen = NearUniformStart()
         parameters = check_parameters(network, chosen.start(context._replace(seed=run_seed)), type(chosen).__name__)
         for node, block in prepared.fixed_blocks.items():
@@ -237,7 +238,12 @@ def make_starts(prepared: Prepared, seed: int | None, n_init: int | None) -> Sta
         return Start(run_seed, chosen.get_class_tag("name") or "init_cpds", parameters)
 
     hidden = sorted({*prepared.unlinked, *network.latents}) if is_random else []
-    return lay_out_starts(make, seed, n_init, [cells_around(network, node) for node in hidden])
+    return lay_out_starts(make, seed, n_init, [partial(cells_around, network, node) for node in hidden])
+
+
+def is_near_uniform(settings: Settings, number: int) -> bool:
+    """Say whether a run's tables start near the uniform."""
+    return settings.mixes_starts and number % NEAR_UNIFORM_TURN == NEAR_UNIFORM_TURN - 1
 
 
 def cells_around(network: Network, node: int) -> BoolArray:

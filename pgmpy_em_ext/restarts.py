@@ -369,11 +369,17 @@ def _next_leg(
     following = readmit(race, standing.reached, tol)
     if following is not None or pace.survivors is not None:
         return following
-    return _look_around(problem, starts, blocks, race, results, pace)
+    return _look_around(problem, starts, blocks, race, results, standing.reached, pace)
 
 
 def _look_around(
-    problem: Problem, starts: Starts, blocks: Blocks, race: Race, results: dict[int, RunResult], pace: Pace
+    problem: Problem,
+    starts: Starts,
+    blocks: Blocks,
+    race: Race,
+    results: dict[int, RunResult],
+    reached: FloatArray,
+    pace: Pace,
 ) -> Race | None:
     """Start near the best maximum until that finds nothing higher; then from the reserve, if one start alone led to it.
 
@@ -381,7 +387,6 @@ def _look_around(
     """
     if any(results[number].status != "converged" for number in np.flatnonzero(race.in_race).tolist()):
         return None  # cut by max_iter: what they have reached is no maximum yet, and a longer fit decides anew
-    reached = _survey(blocks, race, results).reached
     highest = np.where(race.racing[:, :-1], reached, -np.inf).max(axis=0)
     has_risen = bool((highest > race.highest + ALIKE)[race.contested[:-1]].any())
     race = race._replace(n_idle=0 if has_risen else race.n_idle + 1)

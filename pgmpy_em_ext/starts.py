@@ -36,8 +36,9 @@ class Starts(Sequence[Start]):
         One for each run.
     n_reserve : int
         How many of them, the last ones, only enter where the others do not suffice.
-    hidden : sequence of bool ndarrays of shape (n_cells,)
-        For each hidden variable the parameters of its own and its children's families.
+    hidden : sequence of callables
+        For each hidden variable one that marks the parameters of its own and its children's families, a bool ndarray
+        of shape (n_cells,).
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Starts(Sequence[Start]):
         make: Callable[[int, int], Start],
         seeds: Sequence[int],
         n_reserve: int = 0,
-        hidden: Sequence[BoolArray] = (),
+        hidden: Sequence[Callable[[], BoolArray]] = (),
     ) -> None:
         self.seeds = seeds
         self.n_reserve = n_reserve
@@ -92,7 +93,7 @@ def run_seeds(seed: int | None, n_runs: int) -> list[int]:
 
 
 def lay_out_starts(
-    make: Callable[[int, int], Start], seed: int | None, n_init: int | None, hidden: Sequence[BoolArray]
+    make: Callable[[int, int], Start], seed: int | None, n_init: int | None, hidden: Sequence[Callable[[], BoolArray]]
 ) -> Starts:
     """Say how many starts there are, and how many of them in reserve.
 
@@ -104,7 +105,7 @@ def lay_out_starts(
         The fit's.
     n_init : int or None
         Number of runs, where the user says it: then there is no reserve.
-    hidden : sequence of bool ndarrays
+    hidden : sequence of callables
         As in `Starts`; empty where all runs would be the same, or end at the same maximum.
     """
     if n_init is not None:

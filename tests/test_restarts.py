@@ -397,6 +397,12 @@ class TestCheckpoint:
     )
     def test_the_default_goes_on_to_the_same_bits(self, model, data, tmp_path, share):
         settings = {"latent_card": {"H": 2}, "seed": 2}
+        end = pytest.raises(InterruptedFitError) if share < 1 else contextlib.nullcontext()
+        self.interrupt_and_resume(model, data, tmp_path / "fit.npz", share, settings, end)
+
+    @staticmethod
+    def interrupt_and_resume(model, data, path, share, settings, end):
+        """Fit; fit again until some share of the steps is made, which ends as told; go on; and compare all bits."""
         seen = []
         whole = WeightedEM(callback=lambda iteration: seen.append(iteration) and None, **settings).fit(model, data)
         left = [int(share * len(seen))]
@@ -406,8 +412,7 @@ class TestCheckpoint:
             if left[0] == 0:
                 raise InterruptedFitError
 
-        path = tmp_path / "fit.npz"
-        with contextlib.suppress(InterruptedFitError):
+        with end:
             WeightedEM(callback=interrupt, checkpoint=path, **settings).fit(model, data)
         assert bits(WeightedEM(checkpoint=path, **settings).fit(model, data)) == bits(whole)
 
@@ -428,19 +433,8 @@ class TestCheckpoint:
     @pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
     def test_every_method_goes_on_to_the_same_bits(self, model, data, tmp_path, acceleration, share):
         settings = {"latent_card": {"H": 3}, "seed": 1, "n_init": 5, "acceleration": acceleration, "max_iter": 5000}
-        seen = []
-        whole = WeightedEM(callback=lambda iteration: seen.append(iteration) and None, **settings).fit(model, data)
-        left = [int(share * len(seen))]
-
-        def interrupt(iteration):
-            left[0] -= 1
-            if left[0] == 0:
-                raise InterruptedFitError
-
-        path = tmp_path / "fit.npz"
-        with pytest.raises(InterruptedFitError):
-            WeightedEM(callback=interrupt, checkpoint=path, **settings).fit(model, data)
-        assert bits(WeightedEM(checkpoint=path, **settings).fit(model, data)) == bits(whole)
+        end = pytest.raises(InterruptedFitError)
+        self.interrupt_and_resume(model, data, tmp_path / "fit.npz", share, settings, end)
 
     def test_another_fits_file_is_refused(self, model, data, tmp_path):
         path = tmp_path / "fit.npz"
