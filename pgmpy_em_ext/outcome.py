@@ -191,8 +191,9 @@ def _find_doubt(best: Best, objective: float) -> str | None:
             f"none of {best.n_starts} starts led to the best objective, {objective:.2f}, only runs from around the "
             "best that these had found"
         )
-    if best.replicated == 1:
-        return f"only one of {best.n_starts} starts led to the best objective, {objective:.2f}"
+    if best.replicated < best.n_enough:
+        number = "one" if best.replicated == 1 else best.replicated
+        return f"only {number} of {best.n_starts} starts led to the best objective, {objective:.2f}"
     many = RARE * best.n_starts
     if best.replicated < many <= best.n_alone:
         return (

@@ -21,6 +21,8 @@ class Pace(NamedTuple):
         None drops none but copies.
     joins : bool
         Whether a run that is about to end where another one does joins it.
+    leaves_low : bool
+        Whether a run that is about to end well below another one is left.
     growth : float
         By how much the number of steps grows from one comparison to the next.
     """
@@ -29,16 +31,17 @@ class Pace(NamedTuple):
     last_steps: int
     survivors: int | None
     joins: bool
+    leaves_low: bool
     growth: float
 
 
-PATIENT = Pace(first_steps=16, last_steps=128, survivors=None, joins=True, growth=1.5)
+PATIENT = Pace(first_steps=16, last_steps=512, survivors=None, joins=True, leaves_low=True, growth=1.25)
 """Every maximum that a start leads to is reached: where E-steps are cheap."""
 
-HALVING = Pace(first_steps=16, last_steps=2**30, survivors=3, joins=True, growth=2)
+HALVING = Pace(first_steps=16, last_steps=2**30, survivors=3, joins=True, leaves_low=True, growth=2)
 """Successive halving: where E-steps cost something."""
 
-NOISY_HALVING = Pace(first_steps=16, last_steps=2**30, survivors=2, joins=False, growth=2)
+NOISY_HALVING = Pace(first_steps=16, last_steps=2**30, survivors=2, joins=False, leaves_low=False, growth=2)
 """The same where E-steps are sampled, whose noise hides which runs are copies."""
 
 SAME = 0.05
@@ -50,6 +53,9 @@ NEAR = 0.5
 VERY_NEAR = 0.1
 """The same where it is told by its objective alone."""
 
+
+LOW = 1.0
+"""Nats below the highest run from which no run that is very near its limit is likely to rise above it."""
 
 ALONGSIDE = 3
 """Runs at one objective that go on to their ends though their parameters differ."""
@@ -186,6 +192,8 @@ def compare(race: Race, standing: Standing, signatures: "Signatures", pace: Pace
     """
     if pace.joins:
         race = join_copies(race, standing, signatures, tol)
+    if pace.leaves_low:
+        race = leave_low(race, standing)
     if pace.survivors is not None:
         race = halve(race, standing.predicted, pace.survivors)
     race = race._replace(n_steps=int(pace.growth * race.n_steps))
@@ -200,6 +208,15 @@ def halve(race: Race, predicted: FloatArray, survivors: int) -> Race:
         n_kept = max(survivors, (len(runs) + 1) // 2)
         best_first = np.argsort(-predicted[runs, block], kind="stable")
         racing[runs[best_first[n_kept:]], block] = False
+    return race._replace(racing=racing)
+
+
+def leave_low(race: Race, standing: Standing) -> Race:
+    """Leave runs that are about to end well below what another one has reached: their ends are known well enough."""
+    highest = np.where(race.racing[:, :-1], standing.reached, -np.inf).max(axis=0)
+    is_low = (standing.gap < VERY_NEAR) & (standing.reached < highest - LOW)
+    racing = race.racing.copy()
+    racing[:, :-1] &= ~(is_low & race.contested[:-1])
     return race._replace(racing=racing)
 
 

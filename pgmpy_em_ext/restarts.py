@@ -1,5 +1,6 @@
 """Best of N: runs from independent starts, in parallel, of which copies and the unpromising are left on the way."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from pgmpy_em_ext.monitor import StoppingRule
 from pgmpy_em_ext.perturbation import NAME, n_e_steps_before, perturb
 from pgmpy_em_ext.race import (
     HALVING,
+    LOW,
     NOISY_HALVING,
     PATIENT,
     Pace,
@@ -34,9 +36,6 @@ from pgmpy_em_ext.types import Blocks, BoolArray, FloatArray
 ALIKE = 0.1
 """Nats within which two objectives count as the same maximum."""
 
-HOPELESS = 1.0
-"""Nats below the highest run from which no run that has converged is likely to rise above it."""
-
 CHEAP = 2.5e5
 """Operations of an E-step, some millisecond, up to which every start is worth being carried to its end."""
 
@@ -46,13 +45,19 @@ N_MORE = 8
 ENOUGH = 2
 """Starts that must be heading for the best maximum before no more enter."""
 
+RARE = 0.125
+"""Share of the starts that must be exceeded as well: a maximum that fewer lead to is often not the highest."""
+
 N_NEARBY = 4
 """Runs that start together from near the best maximum."""
 
 PATIENCE = 4
 """Such groups that must find nothing higher before no more follow."""
 
-PATIENCE_IF_COMMON = 1
+MOST_NEARBY = 1.0
+"""E-steps of such runs at most, in units of those that all other runs have made, before no more follow."""
+
+PATIENCE_IF_COMMON = 2
 """The same where at least half of the starts lead to the best maximum, so that it is easily found."""
 
 N_COMPARED = 4
@@ -102,7 +107,7 @@ class Restart(NamedTuple):
         E-steps made: the start, the steps, and those of the looks beyond a run's end.
     status : {"converged", "joined", "dropped", "max_iter", "max_time", "callback"}
         Why it ended: "joined" where, in every block, it was left to a run that is heading for the same maximum;
-        "dropped" where others promised more.
+        "dropped" where others promised more, or it was about to end well below another.
     fell_at : int or None
         The first step at which the objective fell under an exact engine, which is a fault.
     log_likelihood_error : float
@@ -147,6 +152,8 @@ class Best(NamedTuple):
     n_alone : int
         How many of these lead to a maximum that no other start leads to; 0 where runs were dropped before that could be
         told.
+    n_enough : int
+        How many starts must lead to the maximum for it to count as found more than by chance.
     contested : bool
         Whether several runs started from different points in some block.
     n_skipped : int
@@ -163,6 +170,7 @@ class Best(NamedTuple):
     replicated: int
     n_starts: int
     n_alone: int
+    n_enough: int
     contested: bool
     n_skipped: int
     errors: FloatArray | None = None
@@ -220,13 +228,13 @@ def best_of(
 ) -> tuple[Best, dict[int, Restart]]:
     """Run EM from every start, leave copies and what promises little, and put the best together.
 
-    Runs are compared on the way, and one that is about to end at the maximum of another joins it. Where E-steps are
-    cheap all others go on to their ends; then runs from around the best look for a higher one, and while the best was
-    found from one start only, starts of the reserve enter. Where E-steps are costly the better half goes on at each
-    comparison, until three are left. Blocks of families that the data does not join are problems of their own: each
-    has its own race, and blocks on which all starts agree are run once. The runs share the prepared data and nothing
-    else, so that the answer does not depend on ``n_jobs``; of equal objectives the earliest run wins. They run in
-    threads.
+    Runs are compared on the way; one that is about to end at the maximum of another joins it, and one that is about
+    to end well below another is left. Where E-steps are cheap all others go on to their ends; then runs from around
+    the best look for a higher one, and while few starts have led to the best, starts of the reserve enter. Where
+    E-steps are costly the better half goes on at each comparison, until three are left. Blocks of families that the
+    data does not join are problems of their own: each has its own race, and blocks on which all starts agree are
+    run once. The runs share the prepared data and nothing else, so that the answer does not depend on ``n_jobs``;
+    of equal objectives the earliest run wins. They run in threads.
 
     Parameters
     ----------
@@ -268,7 +276,7 @@ def best_of(
     if race is None:
         differs = _differing_blocks(blocks, starts, rule)
         race = start_race(differs, len(starts), starts.n_reserve, starts.n_perturbed, pace)
-    runs.recall_dropped(race)
+    runs.recall_dropped(race, rule)
     finished: set[int] = set()
     try:
         while True:
@@ -291,7 +299,7 @@ def best_of(
         runs.watcher.stopped = True  # also after an interruption, which reaches the main thread alone
     if checkpoint is not None:
         checkpoint.flush()
-    return _conclude(problem, starts, blocks, race, results, rule, is_cut=is_cut)
+    return _conclude(problem, starts, blocks, race, results, rule, pace, is_cut=is_cut)
 
 
 def _conclude(
@@ -301,6 +309,7 @@ def _conclude(
     race: Race,
     results: dict[int, RunResult],
     rule: StoppingRule,
+    pace: Pace,
     *,
     is_cut: bool,
 ) -> tuple[Best, dict[int, Restart]]:
@@ -322,13 +331,14 @@ def _conclude(
     }
     best = _put_together(problem, blocks, race, results, states, standing, is_cut=is_cut)
     independent = [record for number, record in records.items() if number < race.n_starts]
-    return best._replace(n_starts=len(independent), n_alone=_count_alone(independent)), records
+    best = best._replace(n_starts=len(independent))
+    if pace.survivors is None:  # else some were left before their ends were known
+        best = best._replace(n_alone=_count_alone(independent), n_enough=enough(len(independent)))
+    return best, records
 
 
 def _count_alone(records: Sequence[Restart]) -> int:
     """Count the starts that lead to an end which no other start leads to."""
-    if any(record.status == "dropped" for record in records):
-        return 0
     ends = np.sort([record.end for record in records])
     is_apart = np.concatenate([[True], np.diff(ends) > ALIKE, [True]])
     return int((is_apart[1:] & is_apart[:-1]).sum())
@@ -381,7 +391,7 @@ def _look_around(
     reached: FloatArray,
     pace: Pace,
 ) -> Race | None:
-    """Start near the best maximum until that finds nothing higher; then from the reserve, if one start alone led to it.
+    """Start near the best maximum until that finds nothing higher; then from the reserve, if few starts led to it.
 
     None where neither is left to do.
     """
@@ -394,12 +404,24 @@ def _look_around(
     replications = count_replications(race, reached, ALIKE)
     is_common = (2 * replications >= race.n_entered)[race.contested[:-1]].all()
     patience = PATIENCE_IF_COMMON if is_common else PATIENCE
-    if race.n_idle < patience and n_more > 0 and race.contested.any():
+    if race.n_idle < patience and n_more > 0 and race.contested.any() and _is_affordable(problem, race, results):
         state = _find_best(problem, blocks, race, {number: result.state for number, result in results.items()})
         first = race.n_starts + len(race.perturbed)
         nearby = [perturb(problem, starts, state, first + place).parameters for place in range(n_more)]
         return enter_perturbed(race, np.array(nearby), highest, pace)
-    return enter_reserve(race, replications < ENOUGH, N_MORE, pace)
+    return enter_reserve(race, replications < enough(race.n_entered), N_MORE, pace)
+
+
+def enough(n_starts: int) -> int:
+    """Say how many of all starts must lead to the best maximum for it to count as found more than by chance."""
+    return max(ENOUGH, math.floor(RARE * n_starts) + 1)
+
+
+def _is_affordable(problem: Problem, race: Race, results: dict[int, RunResult]) -> bool:
+    """Say whether runs from near the best have made fewer E-steps than their share, starts of their own included."""
+    spent = {number: result.progress.n_e_steps for number, result in results.items()}
+    nearby = sum(spent[number] + n_e_steps_before(problem, number) for number in spent if number >= race.n_starts)
+    return nearby < MOST_NEARBY * sum(spent[number] for number in spent if number < race.n_starts)
 
 
 def start_of(starts: Starts, race: Race, number: int) -> Start:
@@ -429,12 +451,12 @@ class _Runs:
         self.results: dict[int, RunResult] = {}
         self._ended: dict[int, BoolArray] = {}  # runs that have ended by themselves, and the blocks they were in
 
-    def recall_dropped(self, race: Race) -> None:
+    def recall_dropped(self, race: Race, rule: StoppingRule) -> None:
         """Evaluate the runs that were dropped before an interruption, for their records."""
+        at_once = rule._replace(max_iter=0, min_iter=0, deadline=None, probes_saddles=False, is_leg=True)
         for number in np.flatnonzero(~race.in_race).tolist():
             saved = None if self.checkpoint is None else self.checkpoint.resume(number)
             if saved is not None:
-                at_once = StoppingRule(tol=0, atol=None, max_iter=0, min_iter=0, deadline=None, is_leg=True)
                 self.results[number] = run_one(self.problem, saved, at_once, None, self.method)
 
     def go_on(self, race: Race, rule: StoppingRule, n_jobs: int) -> dict[int, RunResult]:
@@ -443,7 +465,7 @@ class _Runs:
         if not race.is_final:
             leg = rule._replace(max_iter=min(rule.max_iter, race.n_steps), probes_saddles=False, is_leg=True)
         elif race.contested.sum() == 1:  # with more blocks a run's sum does not tell how good each is
-            leg = rule._replace(doubts_above=race.summit - HOPELESS)
+            leg = rule._replace(doubts_above=race.summit - LOW)
         numbers = np.flatnonzero(race.in_race).tolist()
         calls = (delayed(self._go_on_one)(number, leg, race) for number in numbers)
         if len(numbers) == 1 or n_jobs == 1:
@@ -584,6 +606,7 @@ def _put_together(
         replicated=int(replications[contested].min()) if contested.any() else 1,
         n_starts=0,
         n_alone=0,
+        n_enough=ENOUGH,
         contested=bool(contested.any()),
         n_skipped=int(race.in_race.sum()) - sum(race.in_race[number] for number in states),
         errors=best.errors,

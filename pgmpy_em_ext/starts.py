@@ -10,8 +10,8 @@ from pgmpy_em_ext.types import BoolArray, FloatArray
 DEFAULT = 16
 """Starts where runs may end at different maxima."""
 
-RESERVE = 8
-"""Further starts, which enter while the best maximum was found from one start only."""
+RESERVE = 24
+"""Further starts, which enter while few starts led to the best maximum."""
 
 PERTURBED = 24
 """Runs at most that start near the best maximum that was found, to look for a higher one around it."""

@@ -103,7 +103,7 @@ class WeightedEM(DiscreteParameterEstimator):
         variable is latent, or never observed together with its children, and the start is
         random, else 1. Further runs of a start that is not random are drawn at random. A run
         that is about to end where another one does joins it. By default runs from near the best
-        maximum follow, and 8 more starts where only one has led there. Where E-steps are costly
+        maximum follow, and up to 24 more starts while few have led there. Where E-steps are costly
         the less promising half is dropped after 16 steps, and so on, until three are left. All
         that for each independent block of families by itself.
     tol : float, default 1e-3

@@ -139,14 +139,14 @@ class TestDoubt:
             said += [str(warning.message) for warning in caught]
             ends = np.sort([record.end for record in fit.restarts_ if record.start != "perturbed"])
             assert fit.replicated_ == (ends > fit.objective_ - 0.1).sum()
-        assert any("none of 24 starts led to the best objective" in message for message in said)
+        assert any("none of 40 starts led to the best objective" in message for message in said)
         assert all(message.startswith("not replicated: ") for message in said)
         assert len(said) >= 4
 
     def test_more_starts_settle_it(self):
-        """The reserve enters where one start alone led to the best maximum."""
+        """The reserve enters, eight at a time, while few starts led to the best maximum."""
         counts = {self.count(seed) for seed in range(8)}
-        assert counts >= {16, 24}
+        assert {16} < counts <= {16, 24, 32, 40}
 
     def count(self, seed):
         with warnings.catch_warnings():
@@ -165,7 +165,7 @@ class TestDoubt:
 
 
 SOME = {"discrete": [5, 7, 13], "mixture": [1, 3], "mixed": [6]}
-MOST = {"discrete": (0.02, 0.02), "mixture": (0.12, 0.04), "mixed": (0.12, 0.10)}
+MOST = {"discrete": (0.02, 0.02), "mixture": (0.10, 0.02), "mixed": (0.06, 0.02)}
 """Shares that may be missed, and missed without a warning: where we stand. The goal is 0.01 and 0."""
 
 REFERENCE = json.loads((Path(__file__).parent / "best_of_200.json").read_text(encoding="utf-8"))

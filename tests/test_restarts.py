@@ -70,11 +70,13 @@ class TestBestOfN:
         estimator = WeightedEM(latent_card={"H": 3}, seed=0).fit(model, data)
         objectives = [record.objective for record in estimator.restarts_]
         independent = [record for record in estimator.restarts_ if record.start != "perturbed"]
-        assert 16 <= len(independent) == estimator.n_starts_ <= 24
+        assert 16 <= len(independent) == estimator.n_starts_ <= 40
         assert 8 <= len(objectives) - len(independent) <= 20
         assert estimator.objective_ == max(objectives) == max(estimator.history_)
         assert max(objectives) - min(objectives) > 1
-        assert {record.status for record in estimator.restarts_} == {"converged", "joined"}
+        assert {record.status for record in estimator.restarts_} == {"converged", "joined", "dropped"}
+        dropped = [record.end for record in estimator.restarts_ if record.status == "dropped"]
+        assert max(dropped) < max(objectives) - 0.8  # 1 below what another had reached then, and 0.1 at most to go
         assert all(record.end == record.objective for record in estimator.restarts_ if record.status == "converged")
         assert all(record.end >= record.objective - 0.01 for record in estimator.restarts_)
         assert estimator.replicated_ == sum(record.end > estimator.objective_ - 0.1 for record in independent)
@@ -205,7 +207,7 @@ class TestCallback:
         estimator = WeightedEM(
             seed=0, n_init=4, n_jobs=4, tol=0, max_iter=10**6, callback=lambda iteration: iteration.n_iter == 30
         ).fit(model, data)
-        assert {record.status for record in estimator.restarts_} <= {"callback", "joined"}
+        assert {record.status for record in estimator.restarts_} <= {"callback", "joined", "dropped"}
         assert max(record.n_iter for record in estimator.restarts_) < 10**6
         assert estimator.status_ == "callback"
 
@@ -260,7 +262,7 @@ class TestMaxTime:
                 clock.advance(1)
 
         with pytest.warns(ConvergenceWarning, match="of 2 runs 1 were cut short and 0 not begun"):
-            estimator = WeightedEM(seed=0, n_init=2, max_time=30, callback=slow).fit(model, data)
+            estimator = WeightedEM(seed=0, n_init=2, max_time=34, callback=slow).fit(model, data)
         assert [record.status for record in estimator.restarts_] == ["converged", "max_time"]
 
     def test_a_callback_that_stops_is_not_taken_for_the_clock(self, model, data):
@@ -535,10 +537,11 @@ class TestRace:
         race = halve(self.start(5, [0]), np.zeros((5, 3)), 2)
         assert np.flatnonzero(race.racing[:, 0]).tolist() == [0, 1, 2]
 
-    def test_where_steps_are_cheap_nobody_is_dropped(self):
-        reached = -np.arange(8.0)
-        race = compare(self.start(8, [0], PATIENT), self.stand(reached), self.signatures(*range(8)), PATIENT, 0.01)
-        assert race.racing[:, 0].all()
+    @pytest.mark.parametrize(("gap", "n_going"), [(0.01, 2), (0.2, 8), (np.inf, 8)])
+    def test_where_steps_are_cheap_only_those_that_end_low_are_left(self, gap, n_going):
+        standing = self.stand(-np.arange(8.0), gap)
+        race = compare(self.start(8, [0], PATIENT), standing, self.signatures(*range(8)), PATIENT, 0.01)
+        assert np.flatnonzero(race.racing[:, 0]).tolist() == list(range(n_going))
         assert not race.is_final
 
     def test_a_copy_joins_the_run_that_is_ahead(self):
