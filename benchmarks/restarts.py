@@ -1,7 +1,8 @@
 """Compare ways to run several starts: how high they come, and how many E-steps they take.
 
 On those problems of ``latent_problems.py`` that have several maxima. "default" is what a fit does, by what an E-step
-costs; "patient" what it does where E-steps are cheap, "halving" where they are not; "plain" runs every start to its end.
+costs; "patient" what it does where E-steps are cheap, "halving" where they are not; "plain" runs every start to its
+end.
 """
 
 import time

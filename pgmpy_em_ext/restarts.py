@@ -17,6 +17,7 @@ from pgmpy_em_ext.race import (
     LOW,
     NOISY_HALVING,
     PATIENT,
+    VERY_NEAR,
     Pace,
     Race,
     Signatures,
@@ -338,9 +339,11 @@ def _conclude(
 
 
 def _count_alone(records: Sequence[Restart]) -> int:
-    """Count the starts that lead to an end which no other start leads to."""
-    ends = np.sort([record.end for record in records])
-    is_apart = np.concatenate([[True], np.diff(ends) > ALIKE, [True]])
+    """Count the starts that lead to an end which no other start leads to, as far as their ends are known."""
+    records = sorted(records, key=lambda record: record.end)
+    doubt = np.array([VERY_NEAR if record.status == "dropped" else 0.0 for record in records])
+    differs = np.diff([record.end for record in records]) > ALIKE + np.maximum(doubt[1:], doubt[:-1])
+    is_apart = np.concatenate([[True], differs, [True]])
     return int((is_apart[1:] & is_apart[:-1]).sum())
 
 
