@@ -8,11 +8,11 @@ import numpy as np
 from latent_problems import PROBLEMS
 
 from pgmpy_em_ext import WeightedEM
-from pgmpy_em_ext.acceleration import ACCELERATIONS
-from pgmpy_em_ext.em import Problem
-from pgmpy_em_ext.monitor import StoppingRule
-from pgmpy_em_ext.prepare import Prepared, make_starts, prepare
-from pgmpy_em_ext.run import Progress, RunResult, run
+from pgmpy_em_ext.em.acceleration import ACCELERATIONS
+from pgmpy_em_ext.em.loop import Progress, RunResult, run
+from pgmpy_em_ext.em.step import Problem
+from pgmpy_em_ext.em.stopping import StoppingRule
+from pgmpy_em_ext.prepare.tables import Prepared, make_starts, prepare
 
 METHODS = {"plain EM": None, "squarem": "squarem", "lbfgs": "lbfgs", "auto": "auto"}
 NEAR = 0.01

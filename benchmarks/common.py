@@ -37,8 +37,8 @@ from sklearn.exceptions import ConvergenceWarning  # noqa: E402
 
 import pgmpy_em_ext  # noqa: E402
 from pgmpy_em_ext import MISSING, Network, WeightedEM  # noqa: E402
-from pgmpy_em_ext.network import build_network  # noqa: E402
-from pgmpy_em_ext.prepare import read_parameters  # noqa: E402
+from pgmpy_em_ext.arrays.network import build_network  # noqa: E402
+from pgmpy_em_ext.prepare.tables import read_parameters  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE / ".cache"

@@ -7,8 +7,8 @@ import common
 import numpy as np
 
 from pgmpy_em_ext import ExactEStep, VariableEliminationEStep
-from pgmpy_em_ext.encoding import encode_table, read_table
-from pgmpy_em_ext.reduction import reduce_rows, to_evidence
+from pgmpy_em_ext.data.encoding import encode_table, read_table
+from pgmpy_em_ext.data.reduction import reduce_rows, to_evidence
 
 NETWORKS = ["asia", "alarm", "insurance", "hailfinder", "win95pts", "hepar2"]
 N_ROWS = 10_000

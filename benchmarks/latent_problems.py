@@ -94,7 +94,7 @@ def simulated(edges: list[tuple[str, str]], latents: set[str], cards: dict[str, 
     """Draw a network's parameters, and rows from it."""
     import common
 
-    from pgmpy_em_ext.network import build_network
+    from pgmpy_em_ext.arrays.network import build_network
 
     model = DiscreteBayesianNetwork(edges, latents=latents)
     states = {name: list(range(cards[name])) for name in model.nodes()}

@@ -4,8 +4,8 @@ import common
 import numpy as np
 
 from pgmpy_em_ext import ExactEStep
-from pgmpy_em_ext.encoding import encode_table, read_table
-from pgmpy_em_ext.reduction import reduce_rows, to_evidence
+from pgmpy_em_ext.data.encoding import encode_table, read_table
+from pgmpy_em_ext.data.reduction import reduce_rows, to_evidence
 
 NETWORK = "alarm"
 N_ROWS = 10_000

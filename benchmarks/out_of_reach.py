@@ -8,7 +8,7 @@ import common
 import numpy as np
 
 from pgmpy_em_ext import ExactEStep, GibbsEStep, MemoryBudgetError, WeightedEM
-from pgmpy_em_ext.network import build_network
+from pgmpy_em_ext.arrays.network import build_network
 
 SIDE = 12
 HELD_OUT = 200

@@ -12,11 +12,11 @@ import acceleration
 import common
 import numpy as np
 
-from pgmpy_em_ext import restarts
-from pgmpy_em_ext.acceleration import ACCELERATIONS
-from pgmpy_em_ext.prepare import make_starts
-from pgmpy_em_ext.race import HALVING, PATIENT
-from pgmpy_em_ext.restarts import choose_pace
+from pgmpy_em_ext.em.acceleration import ACCELERATIONS
+from pgmpy_em_ext.prepare.tables import make_starts
+from pgmpy_em_ext.restarts import best_of as restarts
+from pgmpy_em_ext.restarts.best_of import choose_pace
+from pgmpy_em_ext.restarts.race import HALVING, PATIENT
 
 PROBLEMS = ["child, 3 hidden", "alarm, 4 hidden", "latent tree", "latent chain", "big five", "asia, 3 hidden"]
 PACES = {"patient": PATIENT, "halving": HALVING, "plain": PATIENT._replace(joins=False, leaves_low=False)}

@@ -4,8 +4,8 @@ import common
 import numpy as np
 
 from pgmpy_em_ext import ExactEStep
-from pgmpy_em_ext.reduction import Reduction, merge, reduce_rows, to_evidence
-from pgmpy_em_ext.types import EncodedData
+from pgmpy_em_ext.data.reduction import Reduction, merge, reduce_rows, to_evidence
+from pgmpy_em_ext.data.rows import EncodedData
 
 NETWORK = "alarm"
 ROWS = [1_000, 10_000, 100_000, 1_000_000]

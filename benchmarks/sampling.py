@@ -14,9 +14,10 @@ import common
 import numpy as np
 
 from pgmpy_em_ext import ApproxInferenceEStep, EStep, ExactEStep, GibbsEStep, LikelihoodWeightingEStep, Network
+from pgmpy_em_ext.data.reduction import reduce_rows, to_evidence
+from pgmpy_em_ext.data.rows import EncodedData, Evidence
 from pgmpy_em_ext.exceptions import DegenerateWeightsError
-from pgmpy_em_ext.reduction import reduce_rows, to_evidence
-from pgmpy_em_ext.types import EncodedData, Evidence, FloatArray
+from pgmpy_em_ext.types import FloatArray
 
 TARGET = 0.02
 """Records that the counts may be off, in the root mean square over all cells."""

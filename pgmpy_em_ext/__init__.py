@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, Any
 from pgmpy_em_ext._version import __version__
 
 if TYPE_CHECKING:
-    from pgmpy_em_ext.columns import ColumnList
-    from pgmpy_em_ext.conditional_gaussian_cpd import ConditionalGaussianCPD
-    from pgmpy_em_ext.conditional_gaussian_network import ConditionalGaussianNetwork
+    from pgmpy_em_ext.arrays.columns import ColumnList
+    from pgmpy_em_ext.arrays.network import Family, Network
+    from pgmpy_em_ext.cpd_family.prior import K2, BDeu, Dirichlet, Prior
+    from pgmpy_em_ext.data.rows import Evidence
     from pgmpy_em_ext.e_step._base import EStep
     from pgmpy_em_ext.e_step.approx_inference import ApproxInferenceEStep
     from pgmpy_em_ext.e_step.enumeration import EnumerationEStep
     from pgmpy_em_ext.e_step.exact import ExactEStep
     from pgmpy_em_ext.e_step.pgmpy_inference import BeliefPropagationEStep, VariableEliminationEStep
     from pgmpy_em_ext.e_step.sampled import AutoEStep, GibbsEStep, LikelihoodWeightingEStep
+    from pgmpy_em_ext.e_step.schedule import SAEM, Ascent, Fixed, Schedule
+    from pgmpy_em_ext.e_step.statistics import Chains, ExpectedStatistics, SamplingNoise
+    from pgmpy_em_ext.estimators.linear_gaussian_em import LinearGaussianEM
+    from pgmpy_em_ext.estimators.weighted_em import WeightedEM
     from pgmpy_em_ext.exceptions import (
         DegenerateWeightsError,
         ImpossibleEvidenceError,
@@ -25,67 +30,64 @@ if TYPE_CHECKING:
         NotReplicatedWarning,
         OutOfRangeError,
     )
-    from pgmpy_em_ext.finish import ReductionSummary
-    from pgmpy_em_ext.identifiability import Identifiability
-    from pgmpy_em_ext.initializer import Initializer, StartContext
-    from pgmpy_em_ext.linear_gaussian_em import LinearGaussianEM
-    from pgmpy_em_ext.network import Family, Network
-    from pgmpy_em_ext.prior import K2, BDeu, Dirichlet, Prior
-    from pgmpy_em_ext.restarts import Iteration, Restart
-    from pgmpy_em_ext.schedule import SAEM, Ascent, Fixed, Schedule
-    from pgmpy_em_ext.selection import LatentCardSelection, select_latent_card
-    from pgmpy_em_ext.types import MISSING, Chains, CPDColumn, Evidence, ExpectedStatistics, SamplingNoise
-    from pgmpy_em_ext.uncertainty import BootstrapTables, MonteCarloErrors, StandardErrorTables
-    from pgmpy_em_ext.weighted_em import WeightedEM
+    from pgmpy_em_ext.networks.conditional_gaussian_cpd import ConditionalGaussianCPD
+    from pgmpy_em_ext.networks.conditional_gaussian_network import ConditionalGaussianNetwork
+    from pgmpy_em_ext.prepare.account import ReductionSummary
+    from pgmpy_em_ext.restarts.best_of import Iteration, Restart
+    from pgmpy_em_ext.selection.latent_card import LatentCardSelection, select_latent_card
+    from pgmpy_em_ext.start.initializer import Initializer, StartContext
+    from pgmpy_em_ext.types import MISSING, CPDColumn
+    from pgmpy_em_ext.uncertainty.identifiability import Identifiability
+    from pgmpy_em_ext.uncertainty.tables import BootstrapTables, MonteCarloErrors, StandardErrorTables
 
 _MODULES = {
     "ApproxInferenceEStep": "e_step.approx_inference",
-    "Ascent": "schedule",
+    "Ascent": "e_step.schedule",
     "AutoEStep": "e_step.sampled",
-    "BDeu": "prior",
+    "BDeu": "cpd_family.prior",
     "BeliefPropagationEStep": "e_step.pgmpy_inference",
-    "BootstrapTables": "uncertainty",
-    "Chains": "types",
-    "ColumnList": "columns",
-    "ConditionalGaussianEM": "conditional_gaussian_em",
-    "ConditionalGaussianCPD": "conditional_gaussian_cpd",
-    "ConditionalGaussianNetwork": "conditional_gaussian_network",
+    "BootstrapTables": "uncertainty.tables",
+    "Chains": "e_step.statistics",
+    "ColumnList": "arrays.columns",
+    "ConditionalGaussianEM": "estimators.conditional_gaussian_em",
+    "ConditionalGaussianCPD": "networks.conditional_gaussian_cpd",
+    "ConditionalGaussianNetwork": "networks.conditional_gaussian_network",
     "CPDColumn": "types",
     "DegenerateWeightsError": "exceptions",
-    "Dirichlet": "prior",
+    "Dirichlet": "cpd_family.prior",
     "EnumerationEStep": "e_step.enumeration",
     "EStep": "e_step._base",
-    "Evidence": "types",
+    "Evidence": "data.rows",
     "ExactEStep": "e_step.exact",
-    "ExpectedStatistics": "types",
-    "Family": "network",
-    "Fixed": "schedule",
+    "ExpectedStatistics": "e_step.statistics",
+    "Family": "arrays.network",
+    "Fixed": "e_step.schedule",
     "GibbsEStep": "e_step.sampled",
-    "Identifiability": "identifiability",
+    "Identifiability": "uncertainty.identifiability",
     "ImpossibleEvidenceError": "exceptions",
-    "Initializer": "initializer",
-    "Iteration": "restarts",
-    "K2": "prior",
-    "LatentCardSelection": "selection",
+    "Initializer": "start.initializer",
+    "Iteration": "restarts.best_of",
+    "K2": "cpd_family.prior",
+    "LatentCardSelection": "selection.latent_card",
     "LikelihoodWeightingEStep": "e_step.sampled",
-    "LinearGaussianEM": "linear_gaussian_em",
+    "LinearGaussianEM": "estimators.linear_gaussian_em",
     "MemoryBudgetError": "exceptions",
     "MISSING": "types",
-    "MonteCarloErrors": "uncertainty",
-    "Network": "network",
+    "MonteCarloErrors": "uncertainty.tables",
+    "Network": "arrays.network",
     "NotReplicatedWarning": "exceptions",
     "OutOfRangeError": "exceptions",
-    "Prior": "prior",
-    "ReductionSummary": "finish",
-    "Restart": "restarts",
-    "SAEM": "schedule",
-    "SamplingNoise": "types",
-    "Schedule": "schedule",
-    "select_latent_card": "selection",
-    "StandardErrorTables": "uncertainty",
-    "StartContext": "initializer",
+    "Prior": "cpd_family.prior",
+    "ReductionSummary": "prepare.account",
+    "Restart": "restarts.best_of",
+    "SAEM": "e_step.schedule",
+    "SamplingNoise": "e_step.statistics",
+    "Schedule": "e_step.schedule",
+    "select_latent_card": "selection.latent_card",
+    "StandardErrorTables": "uncertainty.tables",
+    "StartContext": "start.initializer",
     "VariableEliminationEStep": "e_step.pgmpy_inference",
-    "WeightedEM": "weighted_em",
+    "WeightedEM": "estimators.weighted_em",
 }
 
 __all__ = [

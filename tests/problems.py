@@ -11,9 +11,9 @@ from pgmpy.factors.discrete import TabularCPD
 from pgmpy.models import DiscreteBayesianNetwork
 from scipy.stats import multivariate_normal
 
-from pgmpy_em_ext.network import Network, build_network
-from pgmpy_em_ext.reduction import reduce_rows, to_evidence
-from pgmpy_em_ext.types import EncodedData, Evidence
+from pgmpy_em_ext.arrays.network import Network, build_network
+from pgmpy_em_ext.data.reduction import reduce_rows, to_evidence
+from pgmpy_em_ext.data.rows import EncodedData, Evidence
 
 
 class ProblemCase(NamedTuple):

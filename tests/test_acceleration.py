@@ -13,15 +13,15 @@ from problems import cases, random_parameters
 from sklearn.exceptions import ConvergenceWarning
 
 from pgmpy_em_ext import EnumerationEStep, ExactEStep, ImpossibleEvidenceError, WeightedEM
-from pgmpy_em_ext.acceleration import ACCELERATIONS
-from pgmpy_em_ext.blocks import curvature_gap, start_blocks, steps_left
 from pgmpy_em_ext.cpd_family.categorical import SHRINK, Categorical
-from pgmpy_em_ext.em import Problem, find_blocks, init
-from pgmpy_em_ext.monitor import StoppingRule
-from pgmpy_em_ext.prepare import make_starts, prepare
-from pgmpy_em_ext.probe import look_beyond
-from pgmpy_em_ext.run import MAX_DOUBTS, Progress, run
-from pgmpy_em_ext.types import Blocks
+from pgmpy_em_ext.e_step.statistics import Blocks
+from pgmpy_em_ext.em.acceleration import ACCELERATIONS
+from pgmpy_em_ext.em.blocks import curvature_gap, start_blocks, steps_left
+from pgmpy_em_ext.em.loop import MAX_DOUBTS, Progress, run
+from pgmpy_em_ext.em.probe import look_beyond
+from pgmpy_em_ext.em.step import Problem, find_blocks, init
+from pgmpy_em_ext.em.stopping import StoppingRule
+from pgmpy_em_ext.prepare.tables import make_starts, prepare
 
 METHODS = list(ACCELERATIONS)
 EXACTLY = StoppingRule(tol=0, atol=None, max_iter=40, min_iter=0, deadline=None)

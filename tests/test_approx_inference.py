@@ -14,11 +14,11 @@ from problems import ProblemCase, brute_force, cases, random_parameters, sample_
 
 import pgmpy_em_ext.e_step
 from pgmpy_em_ext import EStep, ImpossibleEvidenceError
+from pgmpy_em_ext._tools.registry import named_classes
+from pgmpy_em_ext.arrays.network import build_network
 from pgmpy_em_ext.e_step.approx_inference import MAX_BATCHES, ApproxInferenceEStep
 from pgmpy_em_ext.e_step.pgmpy_inference import to_model
 from pgmpy_em_ext.exceptions import DegenerateWeightsError
-from pgmpy_em_ext.network import build_network
-from pgmpy_em_ext.registry import named_classes
 
 ROUNDING = {"rtol": 1e-12, "atol": 1e-12}
 

@@ -11,8 +11,9 @@ from pgmpy.models import DiscreteBayesianNetwork
 from problems import cases, random_parameters
 from sklearn.exceptions import ConvergenceWarning
 
-from pgmpy_em_ext import ExactEStep, WeightedEM, checkpoint
+from pgmpy_em_ext import ExactEStep, WeightedEM
 from pgmpy_em_ext.e_step.exact import sections, zeros
+from pgmpy_em_ext.restarts import checkpoint
 
 BACKENDS = ["numpy", "numba"]
 

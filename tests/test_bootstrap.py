@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 from problems import ProblemCase, cases, random_parameters, sample_codes
 
 from pgmpy_em_ext import EnumerationEStep, ExactEStep, ImpossibleEvidenceError
-from pgmpy_em_ext.bootstrap import bootstrap, climb, draw_weights, percentile_interval
+from pgmpy_em_ext.arrays.network import build_network
 from pgmpy_em_ext.cpd_family.categorical import Categorical
+from pgmpy_em_ext.data.reduction import rows_with_weight
+from pgmpy_em_ext.data.rows import Evidence
 from pgmpy_em_ext.e_step.exact import compile as compile_module
 from pgmpy_em_ext.e_step.exact import sections, zeros
-from pgmpy_em_ext.em import Problem, init
-from pgmpy_em_ext.network import build_network
-from pgmpy_em_ext.reduction import rows_with_weight
-from pgmpy_em_ext.standard_errors import standard_errors
-from pgmpy_em_ext.types import Evidence
-from pgmpy_em_ext.uncertainty import BootstrapTables
+from pgmpy_em_ext.em.step import Problem, init
+from pgmpy_em_ext.uncertainty.bootstrap import bootstrap, climb, draw_weights, percentile_interval
+from pgmpy_em_ext.uncertainty.standard_errors import standard_errors
+from pgmpy_em_ext.uncertainty.tables import BootstrapTables
 
 BACKENDS = ["numpy", "numba", "numba in sections"]
 

@@ -16,8 +16,8 @@ from pgmpy.factors.discrete import TabularCPD
 from pgmpy_em_ext import WeightedEM
 from pgmpy_em_ext.cli import main
 from pgmpy_em_ext.cli.files import _note_marks
-from pgmpy_em_ext.formats import NETWORK_FORMATS, check_names, read_network, write_network
-from pgmpy_em_ext.tables import DEFAULT_MARKS, mark_missing, read_table, write_table
+from pgmpy_em_ext.io.networks import NETWORK_FORMATS, check_names, read_network, write_network
+from pgmpy_em_ext.io.tables import DEFAULT_MARKS, mark_missing, read_table, write_table
 
 ENDINGS = [*NETWORK_FORMATS, ".bif.gz", ".XDSL.gz"]
 
@@ -566,7 +566,7 @@ class TestProgram:
         def interrupt(*_):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("pgmpy_em_ext.tables.read_table", interrupt)
+        monkeypatch.setattr("pgmpy_em_ext.io.tables.read_table", interrupt)
         result = run("score", "--network", network, "--data", table)
         assert result.exit_code == 130
         assert result.stderr.strip().endswith("pgmpy-em: error: interrupted; nothing was written.")

@@ -9,8 +9,8 @@ from pgmpy.models import DiscreteBayesianNetwork
 from test_cli import fail, same_cpds, succeed, summary
 
 from pgmpy_em_ext import ConditionalGaussianCPD, ConditionalGaussianEM, ConditionalGaussianNetwork, WeightedEM
-from pgmpy_em_ext.formats import read_edges, read_network, write_network
-from pgmpy_em_ext.tables import keep_texts, read_numbers
+from pgmpy_em_ext.io.networks import read_edges, read_network, write_network
+from pgmpy_em_ext.io.tables import keep_texts, read_numbers
 
 SEX = {"Sex": ["f", "m"]}
 

@@ -13,8 +13,8 @@ from pgmpy.base import DAG
 from pgmpy.models import DiscreteBayesianNetwork
 
 from pgmpy_em_ext import ConditionalGaussianEM, CPDColumn, MemoryBudgetError, WeightedEM
-from pgmpy_em_ext.columns import ColumnGroup, ColumnList
-from pgmpy_em_ext.network import build_network
+from pgmpy_em_ext.arrays.columns import ColumnGroup, ColumnList
+from pgmpy_em_ext.arrays.network import build_network
 
 STATES = {"A": ("x", "y"), "B": (0, 1, 2), "C": ("u", ("v", 1))}
 

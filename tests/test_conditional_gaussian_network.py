@@ -17,7 +17,7 @@ from pgmpy.factors.discrete import TabularCPD
 from pgmpy.models import FunctionalBayesianNetwork, LinearGaussianBayesianNetwork
 
 from pgmpy_em_ext import ConditionalGaussianCPD, ConditionalGaussianNetwork
-from pgmpy_em_ext.tagged_json import read_value, write_value
+from pgmpy_em_ext.networks.json_values import read_value, write_value
 
 STATES = {"K": ["a", "b"], "L": [0, 1, 2]}
 

@@ -13,7 +13,7 @@ from pgmpy.factors.discrete import TabularCPD
 from pgmpy.models import DiscreteBayesianNetwork, LinearGaussianBayesianNetwork
 
 from pgmpy_em_ext import ConditionalGaussianEM, LinearGaussianEM, WeightedEM
-from pgmpy_em_ext.encoding import match_states
+from pgmpy_em_ext._tools.labels import match_states
 
 CHAIN = [("A", "B")]
 

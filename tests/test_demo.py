@@ -5,8 +5,8 @@ import pytest
 from click.testing import CliRunner
 
 from pgmpy_em_ext.cli import main
-from pgmpy_em_ext.demo import HIDDEN, align_hidden, check_same, cpds_of, distance, draw_truth, make_holes, relabel
-from pgmpy_em_ext.formats import read_network
+from pgmpy_em_ext.cli.demo import HIDDEN, align_hidden, check_same, cpds_of, distance, draw_truth, make_holes, relabel
+from pgmpy_em_ext.io.networks import read_network
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,11 @@ from problems import ProblemCase, brute_force, cases, random_parameters, sample_
 
 import pgmpy_em_ext.e_step
 from pgmpy_em_ext import EStep, ExactEStep, ImpossibleEvidenceError, MemoryBudgetError, WeightedEM
+from pgmpy_em_ext._tools.registry import named_classes
+from pgmpy_em_ext.arrays.network import build_network
 from pgmpy_em_ext.cpd_family.categorical import write_cpd
+from pgmpy_em_ext.data.reduction import merge, reduce_rows, to_evidence
+from pgmpy_em_ext.data.rows import EncodedData
 from pgmpy_em_ext.e_step.exact import compile as compile_module
 from pgmpy_em_ext.e_step.exact import engine as engine_module
 from pgmpy_em_ext.e_step.exact import groups, packed, sections, shapes, zeros
@@ -20,10 +24,6 @@ from pgmpy_em_ext.e_step.exact.engine import make_plan
 from pgmpy_em_ext.e_step.exact.order import greedy_order, members, moral_graph, predicted_reads, rank_orders
 from pgmpy_em_ext.e_step.exact.packed import PackedSweeps
 from pgmpy_em_ext.e_step.exact.sweep import GroupedSweeps, beliefs, forward
-from pgmpy_em_ext.network import build_network
-from pgmpy_em_ext.reduction import merge, reduce_rows, to_evidence
-from pgmpy_em_ext.registry import named_classes
-from pgmpy_em_ext.types import EncodedData
 
 KNOWN = {
     name: found for name, found in named_classes(EStep, pgmpy_em_ext.e_step).items() if found.get_class_tag("exact")

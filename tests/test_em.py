@@ -15,10 +15,10 @@ from problems import brute_force, cases, random_parameters, sample_codes, to_fra
 from sklearn.exceptions import ConvergenceWarning
 
 from pgmpy_em_ext import BDeu, Dirichlet, EnumerationEStep, ExactEStep, WeightedEM
+from pgmpy_em_ext.arrays.network import build_network
 from pgmpy_em_ext.cpd_family.categorical import Categorical
-from pgmpy_em_ext.em import Problem, init, step
-from pgmpy_em_ext.monitor import StoppingRule, aitken_gap, has_fallen, stop_reason
-from pgmpy_em_ext.network import build_network
+from pgmpy_em_ext.em.step import Problem, init, step
+from pgmpy_em_ext.em.stopping import StoppingRule, aitken_gap, has_fallen, stop_reason
 
 RULE = StoppingRule(tol=1e-3, atol=None, max_iter=1000, min_iter=0, deadline=None)
 

@@ -12,7 +12,7 @@ from pgmpy.models import DiscreteBayesianNetwork, LinearGaussianBayesianNetwork
 from test_published import CARCINOMA
 
 from pgmpy_em_ext import ConditionalGaussianEM, Dirichlet, LinearGaussianEM, WeightedEM, select_latent_card
-from pgmpy_em_ext.folds import deal_folds
+from pgmpy_em_ext.selection.folds import deal_folds
 
 N_EMPTY = 690
 

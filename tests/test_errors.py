@@ -28,7 +28,7 @@ from pgmpy_em_ext import (
     WeightedEM,
 )
 from pgmpy_em_ext.e_step.exact import packed
-from pgmpy_em_ext.initializer import NearestNeighborStart
+from pgmpy_em_ext.start.initializer import NearestNeighborStart
 
 DATA = pd.DataFrame({"A": [0, 1, 1, None], "B": [0, 1, None, 1]})
 NAMES = {"A": [0, 1], "B": [0, 1]}
@@ -611,6 +611,6 @@ class TestAfterTheFit:
             fitted.score(DATA, [1])
 
     def test_too_many_completions(self, fitted, monkeypatch):
-        monkeypatch.setattr("pgmpy_em_ext.answers.MAX_COMPLETIONS", 3)
+        monkeypatch.setattr("pgmpy_em_ext.inference.answers.MAX_COMPLETIONS", 3)
         with pytest.raises(MemoryBudgetError, match=r"the 4 rows have 6 completions, more than the 3.*how='sample'"):
             fitted.complete(DATA)

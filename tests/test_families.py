@@ -6,20 +6,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import random_parameters
 
-from pgmpy_em_ext.acceleration import ACCELERATIONS
-from pgmpy_em_ext.blocks import whole_block
+from pgmpy_em_ext.arrays.gaussian import lay_out_families
+from pgmpy_em_ext.arrays.mixed import continuous_network, continuous_rows
+from pgmpy_em_ext.arrays.network import build_network
 from pgmpy_em_ext.cpd_family._base import DiagonalMetric
 from pgmpy_em_ext.cpd_family.categorical import Categorical
 from pgmpy_em_ext.cpd_family.joint import JointFamily
 from pgmpy_em_ext.cpd_family.linear_gaussian import FACTOR, SHRINK, LinearGaussian
-from pgmpy_em_ext.e_step.hybrid import HybridEStep
-from pgmpy_em_ext.em import EMState, Problem, choose, init
-from pgmpy_em_ext.gaussian import lay_out_families
-from pgmpy_em_ext.hybrid import continuous_network, continuous_rows
-from pgmpy_em_ext.monitor import StoppingRule
-from pgmpy_em_ext.network import build_network
-from pgmpy_em_ext.run import Progress, run
-from pgmpy_em_ext.types import Blocks, ExpectedStatistics
+from pgmpy_em_ext.e_step.mixed import HybridEStep
+from pgmpy_em_ext.e_step.statistics import Blocks, ExpectedStatistics
+from pgmpy_em_ext.em.acceleration import ACCELERATIONS
+from pgmpy_em_ext.em.blocks import whole_block
+from pgmpy_em_ext.em.loop import Progress, run
+from pgmpy_em_ext.em.step import EMState, Problem, choose, init
+from pgmpy_em_ext.em.stopping import StoppingRule
 
 PRIORS = [(0.0, 0.0, 0.0), (2.0, 0.5, 0.0), (0.0, 0.0, 3.0), (1.5, 0.2, 4.0)]
 FAST = ["auto", "squarem", "lbfgs"]

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from problems import condition
 from scipy.stats import norm
 
-from pgmpy_em_ext.e_step.hybrid import HybridEStep, patterns
-from pgmpy_em_ext.e_step.hybrid.layout import lay_out_rows
-from pgmpy_em_ext.e_step.hybrid.patterns import barren
+from pgmpy_em_ext.arrays.gaussian import lay_out_families
+from pgmpy_em_ext.arrays.mixed import HybridNetwork, HybridRows, Units
+from pgmpy_em_ext.arrays.network import build_network
+from pgmpy_em_ext.e_step.mixed import HybridEStep, patterns
+from pgmpy_em_ext.e_step.mixed.layout import lay_out_rows
+from pgmpy_em_ext.e_step.mixed.patterns import barren
 from pgmpy_em_ext.exceptions import ImpossibleEvidenceError, MemoryBudgetError, OutOfRangeError
-from pgmpy_em_ext.gaussian import lay_out_families
-from pgmpy_em_ext.hybrid import HybridNetwork, HybridRows, Units
-from pgmpy_em_ext.network import build_network
 
 
 def make_network(discrete_parents, cards, continuous_parents, links):

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from problems import cases
 
-from pgmpy_em_ext import ExactEStep, MemoryBudgetError, checks
-from pgmpy_em_ext import identifiability as module
+from pgmpy_em_ext import ExactEStep, MemoryBudgetError
+from pgmpy_em_ext._tools import checks
+from pgmpy_em_ext.arrays.network import build_network
 from pgmpy_em_ext.cpd_family.categorical import Categorical
+from pgmpy_em_ext.data.rows import Evidence
 from pgmpy_em_ext.e_step.exact import scores
-from pgmpy_em_ext.identifiability import identifiability
-from pgmpy_em_ext.network import build_network
-from pgmpy_em_ext.types import Evidence
+from pgmpy_em_ext.uncertainty import identifiability as module
+from pgmpy_em_ext.uncertainty.identifiability import identifiability
 
 
 def family_of(network, fixed=()):

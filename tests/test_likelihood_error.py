@@ -8,10 +8,10 @@ from pgmpy.models import DiscreteBayesianNetwork
 from problems import cases, random_parameters
 
 from pgmpy_em_ext import GibbsEStep, WeightedEM
+from pgmpy_em_ext.arrays.network import build_network
 from pgmpy_em_ext.cpd_family.categorical import Categorical
-from pgmpy_em_ext.network import build_network
-from pgmpy_em_ext.stochastic.precision import likelihood_error
-from pgmpy_em_ext.types import SamplingNoise
+from pgmpy_em_ext.e_step.statistics import SamplingNoise
+from pgmpy_em_ext.em.stochastic.precision import likelihood_error
 
 MODEL = DiscreteBayesianNetwork([("A", "B"), ("A", "C"), ("B", "C")])
 

@@ -15,12 +15,12 @@ from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 
 from pgmpy_em_ext import CPDColumn, LinearGaussianEM
+from pgmpy_em_ext.arrays.gaussian import lay_out_families
+from pgmpy_em_ext.arrays.mixed import continuous_network, continuous_rows
 from pgmpy_em_ext.cpd_family.linear_gaussian import LinearGaussian
-from pgmpy_em_ext.e_step.hybrid import HybridEStep
-from pgmpy_em_ext.e_step.hybrid.patterns import barren
-from pgmpy_em_ext.gaussian import lay_out_families
-from pgmpy_em_ext.hybrid import continuous_network, continuous_rows
-from pgmpy_em_ext.hybrid_answers import FittedHybrid, complete, log_likelihoods
+from pgmpy_em_ext.e_step.mixed import HybridEStep
+from pgmpy_em_ext.e_step.mixed.patterns import barren
+from pgmpy_em_ext.inference.continuous import FittedHybrid, complete, log_likelihoods
 
 
 @st.composite

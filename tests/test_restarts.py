@@ -14,18 +14,11 @@ from pgmpy.base import DAG
 from pgmpy.models import DiscreteBayesianNetwork, LinearGaussianBayesianNetwork
 from sklearn.exceptions import ConvergenceWarning
 
-from pgmpy_em_ext import (
-    ConditionalGaussianEM,
-    ExactEStep,
-    Iteration,
-    LinearGaussianEM,
-    WeightedEM,
-    checkpoint,
-    hybrid_prepare,
-)
-from pgmpy_em_ext.initializer import RandomStart
-from pgmpy_em_ext.prepare import make_starts, prepare
-from pgmpy_em_ext.race import (
+from pgmpy_em_ext import ConditionalGaussianEM, ExactEStep, Iteration, LinearGaussianEM, WeightedEM
+from pgmpy_em_ext.prepare import mixed as hybrid_prepare
+from pgmpy_em_ext.prepare.tables import make_starts, prepare
+from pgmpy_em_ext.restarts import checkpoint
+from pgmpy_em_ext.restarts.race import (
     HALVING,
     PATIENT,
     Signatures,
@@ -39,7 +32,8 @@ from pgmpy_em_ext.race import (
     readmit,
     start_race,
 )
-from pgmpy_em_ext.starts import Start, Starts, run_seeds
+from pgmpy_em_ext.start.initializer import RandomStart
+from pgmpy_em_ext.start.starts import Start, Starts, run_seeds
 
 pytestmark = pytest.mark.filterwarnings("ignore::pgmpy_em_ext.exceptions.NotReplicatedWarning")
 

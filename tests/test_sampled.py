@@ -25,13 +25,13 @@ from pgmpy_em_ext import (
     LikelihoodWeightingEStep,
     WeightedEM,
 )
+from pgmpy_em_ext.arrays.network import build_network
 from pgmpy_em_ext.cpd_family.categorical import Categorical
 from pgmpy_em_ext.e_step.importance import summarize_weights
-from pgmpy_em_ext.em import Problem
-from pgmpy_em_ext.network import build_network
-from pgmpy_em_ext.prepare import prepare, read_parameters
-from pgmpy_em_ext.stochastic.judge import judge, lift
-from pgmpy_em_ext.stochastic.rate import measure_rate
+from pgmpy_em_ext.em.step import Problem
+from pgmpy_em_ext.em.stochastic.judge import judge, lift
+from pgmpy_em_ext.em.stochastic.rate import measure_rate
+from pgmpy_em_ext.prepare.tables import prepare, read_parameters
 
 
 @cache

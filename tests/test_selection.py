@@ -14,8 +14,8 @@ from sklearn.exceptions import ConvergenceWarning
 from test_published import CARCINOMA, VALUES
 
 from pgmpy_em_ext import Dirichlet, ExactEStep, WeightedEM, select_latent_card
-from pgmpy_em_ext import selection as module
-from pgmpy_em_ext.folds import FoldScore, count_records, deal_folds, score_fold, summarize_folds
+from pgmpy_em_ext.selection import latent_card as module
+from pgmpy_em_ext.selection.folds import FoldScore, count_records, deal_folds, score_fold, summarize_folds
 
 WEAK = WeightedEM(prior=Dirichlet(0.1), n_init=5)
 

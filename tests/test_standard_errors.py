@@ -7,14 +7,15 @@ import pytest
 from hypothesis import assume, given, settings
 from problems import ProblemCase, brute_force, cases, random_parameters, sample_codes
 
-from pgmpy_em_ext import EnumerationEStep, ExactEStep, MemoryBudgetError, checks
-from pgmpy_em_ext.answers import cpd_frames
-from pgmpy_em_ext.bootstrap import climb
+from pgmpy_em_ext import EnumerationEStep, ExactEStep, MemoryBudgetError
+from pgmpy_em_ext._tools import checks
+from pgmpy_em_ext.arrays.network import build_network
 from pgmpy_em_ext.cpd_family.categorical import Categorical
-from pgmpy_em_ext.em import Problem, init, step
-from pgmpy_em_ext.network import build_network
-from pgmpy_em_ext.standard_errors import REASONS, Reason, standard_errors
-from pgmpy_em_ext.types import Evidence
+from pgmpy_em_ext.data.rows import Evidence
+from pgmpy_em_ext.em.step import Problem, init, step
+from pgmpy_em_ext.inference.answers import cpd_frames
+from pgmpy_em_ext.uncertainty.bootstrap import climb
+from pgmpy_em_ext.uncertainty.standard_errors import REASONS, Reason, standard_errors
 
 
 def problem_of(network, evidence, pseudo_count=0.0, fixed=(), engine=None):

@@ -7,12 +7,12 @@ from pgmpy.factors.discrete import TabularCPD
 from pgmpy.models import DiscreteBayesianNetwork
 from sklearn.exceptions import ConvergenceWarning
 
-import pgmpy_em_ext.initializer
+import pgmpy_em_ext.start.initializer
 from pgmpy_em_ext import Initializer, WeightedEM
-from pgmpy_em_ext.initializer import NearestNeighborStart, StartContext
-from pgmpy_em_ext.network import build_network
-from pgmpy_em_ext.registry import named_classes
-from pgmpy_em_ext.types import Evidence
+from pgmpy_em_ext._tools.registry import named_classes
+from pgmpy_em_ext.arrays.network import build_network
+from pgmpy_em_ext.data.rows import Evidence
+from pgmpy_em_ext.start.initializer import NearestNeighborStart, StartContext
 
 NAMES = {"A": [0, 1], "B": [0, 1], "H": [0, 1], "X": [0, 1], "Y": [0, 1]}
 
@@ -41,7 +41,7 @@ def data():
 
 
 def test_the_known_strategies():
-    assert list(named_classes(Initializer, pgmpy_em_ext.initializer)) == [
+    assert list(named_classes(Initializer, pgmpy_em_ext.start.initializer)) == [
         "available_case",
         "complete_case",
         "marginal_mode",

@@ -18,11 +18,13 @@ from pgmpy.factors.discrete import TabularCPD
 from pgmpy.models import DiscreteBayesianNetwork
 from sklearn.exceptions import ConvergenceWarning
 
-from pgmpy_em_ext import ConditionalGaussianNetwork, WeightedEM, checkpoint, storage
-from pgmpy_em_ext.bif_text import BIFError, _without_comments, prepare
+from pgmpy_em_ext import ConditionalGaussianNetwork, WeightedEM
+from pgmpy_em_ext._tools import files as storage
 from pgmpy_em_ext.cli import main
-from pgmpy_em_ext.formats import read_edges, read_network, write_network
-from pgmpy_em_ext.tables import read_table, write_table
+from pgmpy_em_ext.io.bif_text import BIFError, _without_comments, prepare
+from pgmpy_em_ext.io.networks import read_edges, read_network, write_network
+from pgmpy_em_ext.io.tables import read_table, write_table
+from pgmpy_em_ext.restarts import checkpoint
 
 HEAD = "network n {\n}\n"
 TWO = "variable A {\n  type discrete [ 2 ] { a, b };\n}\nvariable B {\n  type discrete [ 2 ] { c, d };\n}\n"

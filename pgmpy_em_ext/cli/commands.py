@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
+from pgmpy_em_ext.cli.columns import align
 from pgmpy_em_ext.cli.errors import OneLineErrors, say, short_warnings
 from pgmpy_em_ext.cli.estimators import continuous_estimator, discrete_estimator, from_model, read_how
 from pgmpy_em_ext.cli.files import Said, check_early, read, write_network
 from pgmpy_em_ext.cli.report import columns_without_use, continuous_summary, say_notes, summary
-from pgmpy_em_ext.layout import align
 
 
 def _path(*names: str, **options: Any) -> Callable[[Callable], Callable]:
@@ -125,8 +125,8 @@ def fit(
 
     Example: pgmpy-em fit --network asia.bif --data asia.csv --output fitted.bif
     """
-    from pgmpy_em_ext.formats import check_ending, check_folder
-    from pgmpy_em_ext.tables import read_weights
+    from pgmpy_em_ext.io.networks import check_ending, check_folder
+    from pgmpy_em_ext.io.tables import read_weights
 
     check_folder(output)
     check_ending(output)
@@ -167,8 +167,8 @@ def impute(network: Path, data: Path, output: Path, marks: tuple[str, ...], quie
     variables "mean" is the same. "sample" draws all cells of a row together. Other
     columns stay as they are; none is added.
     """
-    from pgmpy_em_ext.formats import check_folder
-    from pgmpy_em_ext.tables import keep_texts, table_ending, write_table
+    from pgmpy_em_ext.io.networks import check_folder
+    from pgmpy_em_ext.io.tables import keep_texts, table_ending, write_table
 
     check_folder(output)
     table_ending(output)
@@ -203,10 +203,11 @@ def score(
     import numpy as np
     import pandas as pd
 
-    from pgmpy_em_ext.answers import mean_log_likelihood
-    from pgmpy_em_ext.encoding import check_weight, has_value, number_rows, read_table
-    from pgmpy_em_ext.formats import check_folder
-    from pgmpy_em_ext.tables import read_weights, table_ending, write_table
+    from pgmpy_em_ext.data.checks import check_weight
+    from pgmpy_em_ext.data.encoding import has_value, number_rows, read_table
+    from pgmpy_em_ext.inference.answers import mean_log_likelihood
+    from pgmpy_em_ext.io.networks import check_folder
+    from pgmpy_em_ext.io.tables import read_weights, table_ending, write_table
 
     if output is not None:
         check_folder(output)
@@ -242,7 +243,7 @@ def score(
 @_path("--output", default="demo-output", show_default=True, help="Folder for the fitted network.")
 def demo(rows: int, seed: int, output: Path) -> None:
     """Fit ALARM to data with holes and a hidden variable, and compare with the truth."""
-    from pgmpy_em_ext.demo import run_demo
+    from pgmpy_em_ext.cli.demo import run_demo
 
     with short_warnings():
         run_demo(rows, seed, output)

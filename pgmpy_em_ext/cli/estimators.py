@@ -8,9 +8,9 @@ import click
 from pgmpy_em_ext.cli.files import Given
 
 if TYPE_CHECKING:
-    from pgmpy_em_ext.conditional_gaussian_em import ConditionalGaussianEM
-    from pgmpy_em_ext.prior import Prior
-    from pgmpy_em_ext.weighted_em import WeightedEM
+    from pgmpy_em_ext.cpd_family.prior import Prior
+    from pgmpy_em_ext.estimators.conditional_gaussian_em import ConditionalGaussianEM
+    from pgmpy_em_ext.estimators.weighted_em import WeightedEM
 
 CONTINUOUS_STARTS = ("kmeans++", "random_from_data", "lines", "random", "complete_case", "model")
 """What --init may be in a network with continuous variables."""
@@ -29,7 +29,7 @@ def discrete_estimator(
     **options: Any,
 ) -> "WeightedEM":
     """Make the estimator of a discrete network; refuse what only continuous variables have."""
-    from pgmpy_em_ext.weighted_em import WeightedEM
+    from pgmpy_em_ext.estimators.weighted_em import WeightedEM
 
     of_continuous = {"variance-prior": variance_prior, "ridge": ridge, "variance-floor": variance_floor}
     for name, value in of_continuous.items():
@@ -54,7 +54,7 @@ def continuous_estimator(
     **options: Any,
 ) -> "ConditionalGaussianEM":
     """Make the estimator of a network with continuous variables; refuse what it does not know."""
-    from pgmpy_em_ext.conditional_gaussian_em import ConditionalGaussianEM
+    from pgmpy_em_ext.estimators.conditional_gaussian_em import ConditionalGaussianEM
 
     if e_step not in ("auto", "exact"):
         raise ValueError(f"--e-step {e_step}: with continuous variables only exact is known. Leave it out.")
@@ -97,8 +97,8 @@ def _cpds_of_file(given: Given) -> dict[Hashable, Any]:
 
 def from_model(given: Given, **arguments: Any) -> "WeightedEM | ConditionalGaussianEM":
     """Make an estimator with the file's own CPDs."""
-    from pgmpy_em_ext.conditional_gaussian_em import ConditionalGaussianEM
-    from pgmpy_em_ext.weighted_em import WeightedEM
+    from pgmpy_em_ext.estimators.conditional_gaussian_em import ConditionalGaussianEM
+    from pgmpy_em_ext.estimators.weighted_em import WeightedEM
 
     return (ConditionalGaussianEM if given.continuous else WeightedEM).from_model(given.model, **arguments)
 
@@ -129,9 +129,9 @@ def _parse_variance_prior(text: str | None) -> tuple[float, float] | None:
 
 def _parse_prior(text: str | None) -> "Prior | None":
     """Read a prior such as BDeu:10."""
-    from pgmpy_em_ext import prior as prior_module
-    from pgmpy_em_ext.prior import Prior
-    from pgmpy_em_ext.registry import lookup
+    from pgmpy_em_ext._tools.registry import lookup
+    from pgmpy_em_ext.cpd_family import prior as prior_module
+    from pgmpy_em_ext.cpd_family.prior import Prior
 
     if text is None:
         return None

@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from pgmpy.base import DAG
 
-    from pgmpy_em_ext.conditional_gaussian_em import ConditionalGaussianEM
-    from pgmpy_em_ext.tables import UsualMarks
-    from pgmpy_em_ext.weighted_em import WeightedEM
+    from pgmpy_em_ext.estimators.conditional_gaussian_em import ConditionalGaussianEM
+    from pgmpy_em_ext.estimators.weighted_em import WeightedEM
+    from pgmpy_em_ext.io.tables import UsualMarks
 
 
 SHOWN_COLUMNS = 10
@@ -63,8 +63,8 @@ class Said(NamedTuple):
 
 def read(network: Path, data: Path, marks: tuple[str, ...], said: Said | None = None) -> Given:
     """Read a network and a table, whose missing cells are marked by the network's states."""
-    from pgmpy_em_ext.structure import declared_states, read_any_structure
-    from pgmpy_em_ext.tables import default_marks, mark_missing, read_numbers, read_table
+    from pgmpy_em_ext.io.tables import default_marks, mark_missing, read_numbers, read_table
+    from pgmpy_em_ext.networks.structure import declared_states, read_any_structure
 
     said = Said() if said is None else said
     model = _read_model(network)
@@ -84,8 +84,8 @@ def read(network: Path, data: Path, marks: tuple[str, ...], said: Said | None = 
 
 def _read_model(network: Path) -> "DAG":
     """Read a network's file, or a structure's, by its ending."""
-    from pgmpy_em_ext.conditional_gaussian_network import ConditionalGaussianNetwork
-    from pgmpy_em_ext.formats import CONDITIONAL_GAUSSIAN, EDGE_LISTS, ending_of, read_edges, read_network
+    from pgmpy_em_ext.io.networks import CONDITIONAL_GAUSSIAN, EDGE_LISTS, ending_of, read_edges, read_network
+    from pgmpy_em_ext.networks.conditional_gaussian_network import ConditionalGaussianNetwork
 
     if ending_of(network) == CONDITIONAL_GAUSSIAN:
         return ConditionalGaussianNetwork.load(network)
@@ -142,7 +142,7 @@ def _known_kinds(model: "DAG", said: Said, cards: Mapping[str, int], network: Pa
     """
     from pgmpy.models import DiscreteBayesianNetwork
 
-    from pgmpy_em_ext.conditional_gaussian_network import ConditionalGaussianNetwork
+    from pgmpy_em_ext.networks.conditional_gaussian_network import ConditionalGaussianNetwork
 
     kinds: dict[Hashable, str] = {}
     if isinstance(model, ConditionalGaussianNetwork):
@@ -167,8 +167,8 @@ def _sort_variables(
     model: "DAG", table: "pd.DataFrame", kinds: Mapping[Hashable, str]
 ) -> tuple[list[Hashable], list[Hashable]]:
     """Sort variables into discrete and continuous ones, those of unknown kind by their columns."""
-    from pgmpy_em_ext.kinds import find_kinds
-    from pgmpy_em_ext.structure import read_any_structure
+    from pgmpy_em_ext.data.kinds import find_kinds
+    from pgmpy_em_ext.networks.structure import read_any_structure
 
     structure = read_any_structure(model)
     discrete, continuous = ([name for name in kinds if kinds[name] == kind] for kind in ("discrete", "continuous"))
@@ -182,7 +182,7 @@ def _as_discrete(model: "DAG") -> "DAG":
     from pgmpy.factors.discrete import TabularCPD
     from pgmpy.models import DiscreteBayesianNetwork
 
-    from pgmpy_em_ext.conditional_gaussian_network import ConditionalGaussianNetwork
+    from pgmpy_em_ext.networks.conditional_gaussian_network import ConditionalGaussianNetwork
 
     if not isinstance(model, ConditionalGaussianNetwork):
         return model
@@ -196,10 +196,10 @@ def _as_discrete(model: "DAG") -> "DAG":
 
 def check_early(given: Given, output: Path) -> None:
     """Find what the output's format cannot hold before the fit, not after it."""
-    from pgmpy_em_ext.encoding import observed_states, read_table
-    from pgmpy_em_ext.formats import CONDITIONAL_GAUSSIAN, check_ending, check_names, ending_of
-    from pgmpy_em_ext.structure import declared_states, read_any_structure
-    from pgmpy_em_ext.tagged_json import write_value
+    from pgmpy_em_ext.data.encoding import observed_states, read_table
+    from pgmpy_em_ext.io.networks import CONDITIONAL_GAUSSIAN, check_ending, check_names, ending_of
+    from pgmpy_em_ext.networks.json_values import write_value
+    from pgmpy_em_ext.networks.structure import declared_states, read_any_structure
 
     check_ending(output, given.continuous)
     declared = declared_states(read_any_structure(given.model).cpds)
@@ -215,8 +215,8 @@ def check_early(given: Given, output: Path) -> None:
 
 def write_network(output: Path, estimator: "WeightedEM | ConditionalGaussianEM", model: "DAG") -> None:
     """Write a fitted network in the format of the file's ending."""
-    from pgmpy_em_ext.conditional_gaussian_network import ConditionalGaussianNetwork
-    from pgmpy_em_ext.formats import CONDITIONAL_GAUSSIAN, ending_of, write_network
+    from pgmpy_em_ext.io.networks import CONDITIONAL_GAUSSIAN, ending_of, write_network
+    from pgmpy_em_ext.networks.conditional_gaussian_network import ConditionalGaussianNetwork
 
     if ending_of(output) != CONDITIONAL_GAUSSIAN:
         write_network(output, estimator.parameters_, model.name)

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from pgmpy.base import DAG
 
-    from pgmpy_em_ext.conditional_gaussian_em import ConditionalGaussianEM
-    from pgmpy_em_ext.finish import ReductionSummary
+    from pgmpy_em_ext.estimators.conditional_gaussian_em import ConditionalGaussianEM
+    from pgmpy_em_ext.estimators.weighted_em import WeightedEM
+    from pgmpy_em_ext.prepare.account import ReductionSummary
     from pgmpy_em_ext.types import CPDColumn
-    from pgmpy_em_ext.weighted_em import WeightedEM
 
 SHOWN_ROWS = 3
 

@@ -8,10 +8,10 @@ import numpy as np
 from pgmpy.factors.discrete import TabularCPD
 from pgmpy.utils import compat_fns
 
+from pgmpy_em_ext._tools.labels import match_states
+from pgmpy_em_ext._tools.packing import weighted_bincount
+from pgmpy_em_ext.arrays.network import Network
 from pgmpy_em_ext.cpd_family._base import Chart, DiagonalMetric
-from pgmpy_em_ext.encoding import match_states
-from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.packing import weighted_bincount
 from pgmpy_em_ext.types import BoolArray, FloatArray
 
 logger = logging.getLogger(__name__)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pgmpy_em_ext.arrays.gaussian import GaussianArrays
 from pgmpy_em_ext.cpd_family._base import Chart
 from pgmpy_em_ext.cpd_family.regression import (
     NormalEquations,
@@ -12,7 +13,6 @@ from pgmpy_em_ext.cpd_family.regression import (
     RegressionMetric,
     normal_equations,
 )
-from pgmpy_em_ext.gaussian import GaussianArrays
 from pgmpy_em_ext.types import BoolArray, FloatArray
 
 FACTOR = 100.0

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext.arrays.gaussian import GaussianArrays
 from pgmpy_em_ext.cpd_family._base import Metric, Whitening
-from pgmpy_em_ext.gaussian import GaussianArrays
 from pgmpy_em_ext.types import BoolArray, FloatArray, IntArray
 
 COLLINEAR = 1e-13

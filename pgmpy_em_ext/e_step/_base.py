@@ -6,8 +6,10 @@ from typing import Any, ClassVar
 import numpy as np
 from skbase.base import BaseObject
 
-from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.types import Blocks, BoolArray, Chains, Evidence, ExpectedStatistics, FloatArray
+from pgmpy_em_ext.arrays.network import Network
+from pgmpy_em_ext.data.rows import Evidence
+from pgmpy_em_ext.e_step.statistics import Blocks, Chains, ExpectedStatistics
+from pgmpy_em_ext.types import BoolArray, FloatArray
 
 
 class EStep(BaseObject):

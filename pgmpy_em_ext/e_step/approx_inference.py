@@ -9,23 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import networkx as nx
 import numpy as np
 
-from pgmpy_em_ext.checks import check_integer
+from pgmpy_em_ext._tools.checks import check_integer
+from pgmpy_em_ext._tools.packing import weighted_bincount
+from pgmpy_em_ext.arrays.network import Network
+from pgmpy_em_ext.data.reduction import observed_whole
+from pgmpy_em_ext.data.rows import Evidence
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.importance import MIN_EFFECTIVE, summarize_weights
 from pgmpy_em_ext.e_step.impossible import degenerate_weights, impossible_evidence
 from pgmpy_em_ext.e_step.pgmpy_inference import RowsPlan, connected_components, to_model
-from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.packing import weighted_bincount
-from pgmpy_em_ext.reduction import observed_whole
-from pgmpy_em_ext.types import (
-    MISSING,
-    Chains,
-    Evidence,
-    ExpectedStatistics,
-    FloatArray,
-    IntArray,
-    SamplingNoise,
-)
+from pgmpy_em_ext.e_step.statistics import Chains, ExpectedStatistics, SamplingNoise
+from pgmpy_em_ext.types import MISSING, FloatArray, IntArray
 
 if TYPE_CHECKING:  # at run time where it is used: pgmpy.sampling loads statsmodels, and warns
     from pgmpy.sampling import BayesianModelSampling
@@ -142,7 +136,7 @@ class ApproxInferenceEStep(EStep):
     --------
     A hidden cause H of one effect X; X = 0 was seen three times, X = 1 once.
 
-    >>> from pgmpy_em_ext.network import build_network
+    >>> from pgmpy_em_ext.arrays.network import build_network
     >>> network = build_network("HX", {"X": "H"}, {"H": [0, 1], "X": [0, 1]})
     >>> parameters = np.array([0.5, 0.5, 0.9, 0.1, 0.2, 0.8])
     >>> evidence = Evidence(np.array([[-1, 0], [-1, 1]]), np.array([3.0, 1.0]), np.array([0, 1]))

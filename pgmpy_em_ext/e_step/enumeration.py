@@ -4,13 +4,15 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pgmpy_em_ext.checks import check_integer
+from pgmpy_em_ext._tools.checks import check_integer
+from pgmpy_em_ext._tools.packing import weighted_bincount
+from pgmpy_em_ext.arrays.network import Network
+from pgmpy_em_ext.data.rows import Evidence
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.impossible import impossible_evidence
+from pgmpy_em_ext.e_step.statistics import ExpectedStatistics
 from pgmpy_em_ext.exceptions import MemoryBudgetError
-from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.packing import weighted_bincount
-from pgmpy_em_ext.types import MISSING, Evidence, ExpectedStatistics, FloatArray, IntArray
+from pgmpy_em_ext.types import MISSING, FloatArray, IntArray
 
 
 class Completions(NamedTuple):
@@ -49,7 +51,7 @@ def enumerate_completions(network: Network, codes: IntArray) -> Completions:
 
     Examples
     --------
-    >>> from pgmpy_em_ext.network import build_network
+    >>> from pgmpy_em_ext.arrays.network import build_network
     >>> network = build_network("AB", {}, {"A": [0, 1], "B": [0, 1, 2]})
     >>> enumerate_completions(network, np.array([[1, -1], [0, 2]])).codes
     array([[1, 0], [1, 1], [1, 2], [0, 2]])

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from pgmpy_em_ext.arrays.network import Network
+from pgmpy_em_ext.data.rows import Evidence
 from pgmpy_em_ext.e_step.importance import MIN_EFFECTIVE
 from pgmpy_em_ext.exceptions import DegenerateWeightsError, ImpossibleEvidenceError
-from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.types import MISSING, Evidence, FloatArray
+from pgmpy_em_ext.types import MISSING, FloatArray
 
 
 def impossible_evidence(

@@ -10,10 +10,12 @@ from pgmpy.factors.discrete import TabularCPD
 from pgmpy.models import DiscreteBayesianNetwork
 from pgmpy.utils import compat_fns
 
+from pgmpy_em_ext.arrays.network import Network
+from pgmpy_em_ext.data.rows import Evidence
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.impossible import impossible_evidence
-from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.types import MISSING, Evidence, ExpectedStatistics, FloatArray, IntArray
+from pgmpy_em_ext.e_step.statistics import ExpectedStatistics
+from pgmpy_em_ext.types import MISSING, FloatArray, IntArray
 
 Query = Callable[[list[int], dict[str, int]], FloatArray]
 """From variables and evidence to the joint posterior of the variables, an array with one axis for each."""

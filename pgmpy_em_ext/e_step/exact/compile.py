@@ -20,14 +20,16 @@ from typing import NamedTuple
 import numpy as np
 from networkx.utils import UnionFind
 
+from pgmpy_em_ext._tools.packing import distinct_rows, weighted_bincount
+from pgmpy_em_ext.arrays.network import Network
+from pgmpy_em_ext.data.rows import Evidence
 from pgmpy_em_ext.e_step.exact.graph import EliminationGraph, Steps
 from pgmpy_em_ext.e_step.exact.order import rank_orders
 from pgmpy_em_ext.e_step.exact.shapes import Axes, ShapeTable
 from pgmpy_em_ext.e_step.exact.terms import ScopeTable, TermTable
+from pgmpy_em_ext.e_step.statistics import Blocks
 from pgmpy_em_ext.exceptions import MemoryBudgetError
-from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.packing import distinct_rows, weighted_bincount
-from pgmpy_em_ext.types import MISSING, Blocks, BoolArray, Evidence, FloatArray, IntArray
+from pgmpy_em_ext.types import MISSING, BoolArray, FloatArray, IntArray
 
 MAX_INPUTS = 6
 """Factors multiplied in one step. More are first multiplied in blocks, which equal rows share and whose

@@ -6,7 +6,11 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from joblib import effective_n_jobs
 
-from pgmpy_em_ext.checks import check_integer, check_n_jobs
+from pgmpy_em_ext._tools.checks import check_integer, check_n_jobs
+from pgmpy_em_ext._tools.packing import weighted_bincount
+from pgmpy_em_ext.arrays.network import Network
+from pgmpy_em_ext.data.reduction import rows_with_weight
+from pgmpy_em_ext.data.rows import Evidence
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.exact import groups, packed
 from pgmpy_em_ext.e_step.exact.compile import Roles, compile_evidence, find_roles
@@ -15,11 +19,9 @@ from pgmpy_em_ext.e_step.exact.incidence import Incidence
 from pgmpy_em_ext.e_step.exact.rows import first_impossible_rows
 from pgmpy_em_ext.e_step.exact.sweep import GroupedSweeps, Sweeps
 from pgmpy_em_ext.e_step.impossible import impossible_evidence
+from pgmpy_em_ext.e_step.statistics import Blocks, ExpectedStatistics
 from pgmpy_em_ext.exceptions import ImpossibleEvidenceError
-from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.packing import weighted_bincount
-from pgmpy_em_ext.reduction import rows_with_weight
-from pgmpy_em_ext.types import Blocks, BoolArray, Evidence, ExpectedStatistics, FloatArray, IntArray
+from pgmpy_em_ext.types import BoolArray, FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +119,7 @@ class ExactEStep(EStep):
     --------
     A hidden cause H of one effect X; X = 0 was seen three times, X = 1 once.
 
-    >>> from pgmpy_em_ext.network import build_network
+    >>> from pgmpy_em_ext.arrays.network import build_network
     >>> network = build_network("HX", {"X": "H"}, {"H": [0, 1], "X": [0, 1]}, latents="H")
     >>> evidence = Evidence(np.array([[-1, 0], [-1, 1]]), np.array([3.0, 1.0]), np.array([0, 3]))
     >>> engine = ExactEStep()

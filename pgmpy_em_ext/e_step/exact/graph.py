@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pgmpy_em_ext.types import Blocks, BoolArray, FloatArray, IntArray
+from pgmpy_em_ext.e_step.statistics import Blocks
+from pgmpy_em_ext.types import BoolArray, FloatArray, IntArray
 
 
 class Scopes(NamedTuple):

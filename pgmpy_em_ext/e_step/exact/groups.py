@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext._tools.packing import ranges
 from pgmpy_em_ext.e_step.exact.compile import CellCost
 from pgmpy_em_ext.e_step.exact.graph import EliminationGraph
-from pgmpy_em_ext.packing import ranges
 from pgmpy_em_ext.types import BoolArray, FloatArray, IntArray
 
 COST = CellCost(cell=24, position=8, message=16)

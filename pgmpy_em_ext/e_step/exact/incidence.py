@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext._tools.packing import weighted_bincount
+from pgmpy_em_ext.arrays.network import Network
+from pgmpy_em_ext.data.reduction import observed_whole
+from pgmpy_em_ext.data.rows import Evidence
 from pgmpy_em_ext.e_step.exact.compile import CellCost, Compiler, find_roles
-from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.packing import weighted_bincount
-from pgmpy_em_ext.reduction import observed_whole
-from pgmpy_em_ext.types import Evidence, FloatArray, IntArray
+from pgmpy_em_ext.types import FloatArray, IntArray
 
 _NO_BUDGET = 2**62
 """The same graph has been compiled before, so that it fits."""

@@ -8,7 +8,7 @@ references to every array that a helper takes, which costs more than the helper'
 
 import numpy as np
 
-from pgmpy_em_ext.compiling import entry_point
+from pgmpy_em_ext.e_step.compiling import entry_point
 from pgmpy_em_ext.e_step.exact.sweep import SMALLEST_SCALE
 
 _SMALLEST_SUM = 1e-280

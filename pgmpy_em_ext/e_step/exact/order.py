@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pgmpy_em_ext.network import Network
+from pgmpy_em_ext.arrays.network import Network
 from pgmpy_em_ext.types import BoolArray
 
 MAX_PATTERNS = 200

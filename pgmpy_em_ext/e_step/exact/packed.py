@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext._tools.packing import weighted_bincount
 from pgmpy_em_ext.e_step.exact.compile import CellCost
 from pgmpy_em_ext.e_step.exact.graph import EliminationGraph
 from pgmpy_em_ext.e_step.exact.sections import PackedGraph, Section, pack_graph
 from pgmpy_em_ext.e_step.exact.sweep import weigh
 from pgmpy_em_ext.e_step.exact.zeros import leave_out_zeros
-from pgmpy_em_ext.packing import weighted_bincount
 from pgmpy_em_ext.types import BoolArray, FloatArray
 
 COST = CellCost(cell=16, position=0, message=16)

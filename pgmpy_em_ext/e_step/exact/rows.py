@@ -9,16 +9,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext._tools.packing import ranges
+from pgmpy_em_ext.arrays.network import Network
+from pgmpy_em_ext.data.reduction import observed_whole
+from pgmpy_em_ext.data.rows import Evidence
 from pgmpy_em_ext.e_step.exact.compile import Roles, compile_evidence
 from pgmpy_em_ext.e_step.exact.graph import Scopes
 from pgmpy_em_ext.e_step.exact.groups import COST, Group, GroupedGraph, group_steps
 from pgmpy_em_ext.e_step.exact.order import rank_orders
 from pgmpy_em_ext.e_step.exact.sweep import ForwardPass, descend, forward
 from pgmpy_em_ext.exceptions import MemoryBudgetError
-from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.packing import ranges
-from pgmpy_em_ext.reduction import observed_whole
-from pgmpy_em_ext.types import MISSING, Evidence, FloatArray, IntArray
+from pgmpy_em_ext.types import MISSING, FloatArray, IntArray
 
 _SEARCH_BATCH = 1000
 

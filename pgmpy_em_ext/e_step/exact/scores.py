@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pgmpy_em_ext.arrays.network import Network
+from pgmpy_em_ext.data.reduction import observed_whole
 from pgmpy_em_ext.e_step.exact.compile import find_roles
 from pgmpy_em_ext.e_step.exact.rows import RowPass, sweep_in_batches
 from pgmpy_em_ext.e_step.exact.sweep import descend
-from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.reduction import observed_whole
 from pgmpy_em_ext.types import FloatArray, IntArray
 
 VALUES_PER_BATCH = 1 << 22

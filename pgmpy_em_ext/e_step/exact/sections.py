@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext._tools.packing import ranges
 from pgmpy_em_ext.e_step.exact.graph import EliminationGraph
-from pgmpy_em_ext.packing import ranges
 from pgmpy_em_ext.types import FloatArray, IntArray
 
 READS_PER_SECTION = 250_000

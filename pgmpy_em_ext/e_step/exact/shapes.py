@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext._tools.packing import distinct_rows, ranges
+from pgmpy_em_ext.arrays.network import Network
 from pgmpy_em_ext.e_step.exact.graph import Shapes
 from pgmpy_em_ext.e_step.exact.terms import GrowingArray, ScopeTable
-from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.packing import distinct_rows, ranges
 from pgmpy_em_ext.types import BoolArray, FloatArray, IntArray
 
 _CHUNK = 1 << 20

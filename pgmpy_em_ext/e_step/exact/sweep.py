@@ -6,9 +6,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from pgmpy_em_ext._tools.packing import ranges, weighted_bincount
 from pgmpy_em_ext.e_step.exact.graph import EliminationGraph
 from pgmpy_em_ext.e_step.exact.groups import Group, GroupedGraph, group_steps
-from pgmpy_em_ext.packing import ranges, weighted_bincount
 from pgmpy_em_ext.types import BoolArray, FloatArray, IntArray
 
 SMALLEST_SCALE = 1e-150

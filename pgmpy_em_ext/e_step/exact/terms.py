@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from pgmpy_em_ext._tools.packing import ranges
 from pgmpy_em_ext.e_step.exact.graph import Scopes
-from pgmpy_em_ext.packing import ranges
 from pgmpy_em_ext.types import IntArray
 
 

@@ -7,13 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from joblib import Parallel, delayed
 
-from pgmpy_em_ext.checks import check_integer, check_n_jobs
+from pgmpy_em_ext._tools.checks import check_integer, check_n_jobs
+from pgmpy_em_ext.arrays.network import Network
+from pgmpy_em_ext.data.rows import Evidence
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.exact import ExactEStep
 from pgmpy_em_ext.e_step.importance import WeightSummary, summarize_weights
 from pgmpy_em_ext.e_step.sampled.plan import SampledPlan, make_sampled_plan
-from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.types import Chains, Evidence, ExpectedStatistics, FloatArray, IntArray, SamplingNoise
+from pgmpy_em_ext.e_step.statistics import Chains, ExpectedStatistics, SamplingNoise
+from pgmpy_em_ext.types import FloatArray, IntArray
 
 MAX_BATCHES = 20
 """Batches of draws from which their error is told."""

@@ -4,12 +4,14 @@ import logging
 import warnings
 from typing import Any, ClassVar, NamedTuple
 
+from pgmpy_em_ext.arrays.network import Network
+from pgmpy_em_ext.data.rows import Evidence
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.exact import ExactEStep
 from pgmpy_em_ext.e_step.sampled.gibbs import GibbsEStep
+from pgmpy_em_ext.e_step.statistics import Chains, ExpectedStatistics
 from pgmpy_em_ext.exceptions import MemoryBudgetError
-from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.types import Chains, Evidence, ExpectedStatistics, FloatArray
+from pgmpy_em_ext.types import FloatArray
 
 logger = logging.getLogger(__name__)
 

@@ -4,15 +4,16 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pgmpy_em_ext.checks import check_integer
+from pgmpy_em_ext._tools.checks import check_integer
 from pgmpy_em_ext.e_step.importance import summarize_weights
 from pgmpy_em_ext.e_step.impossible import impossible_evidence
 from pgmpy_em_ext.e_step.sampled._base import MAX_BATCHES, ComponentEStep, Drawn, common_key, draw_key
 from pgmpy_em_ext.e_step.sampled.plan import SampledPlan
 from pgmpy_em_ext.e_step.sampled.tasks import SamplingPlan
+from pgmpy_em_ext.e_step.schedule import read_schedule
+from pgmpy_em_ext.e_step.statistics import Chains
 from pgmpy_em_ext.exceptions import DegenerateWeightsError
-from pgmpy_em_ext.schedule import read_schedule
-from pgmpy_em_ext.types import Chains, FloatArray, IntArray
+from pgmpy_em_ext.types import FloatArray, IntArray
 
 MAX_TRIES = 1000
 """Draws to find a completion that a chain can start from."""
@@ -90,8 +91,8 @@ class GibbsEStep(ComponentEStep):
     --------
     With tables of four cells at most, the two hidden variables are drawn in turn.
 
-    >>> from pgmpy_em_ext.network import build_network
-    >>> from pgmpy_em_ext.types import Evidence
+    >>> from pgmpy_em_ext.arrays.network import build_network
+    >>> from pgmpy_em_ext.data.rows import Evidence
     >>> states = {name: [0, 1] for name in "ABX"}
     >>> network = build_network("ABX", {"B": "A", "X": "AB"}, states, latents="AB")
     >>> evidence = Evidence(np.array([[-1, -1, 0], [-1, -1, 1]]), np.array([3.0, 1.0]), np.array([0, 3]))

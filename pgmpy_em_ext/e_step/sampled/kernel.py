@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pgmpy_em_ext.compiling import compiled, entry_point
+from pgmpy_em_ext.e_step.compiling import compiled, entry_point
 from pgmpy_em_ext.types import FloatArray, IntArray
 
 SMALLEST = 1e-150

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext.arrays.network import Network
 from pgmpy_em_ext.e_step.exact.compile import Roles, find_roles
 from pgmpy_em_ext.e_step.exact.order import rank_orders
-from pgmpy_em_ext.network import Network
 from pgmpy_em_ext.types import IntArray
 
 

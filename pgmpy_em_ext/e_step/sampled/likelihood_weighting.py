@@ -4,13 +4,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pgmpy_em_ext.checks import check_integer
+from pgmpy_em_ext._tools.checks import check_integer
 from pgmpy_em_ext.e_step.importance import MIN_EFFECTIVE, WeightSummary, summarize_weights
 from pgmpy_em_ext.e_step.impossible import degenerate_weights
 from pgmpy_em_ext.e_step.sampled._base import MAX_BATCHES, ComponentEStep, Drawn, common_key, draw_key
 from pgmpy_em_ext.e_step.sampled.plan import SampledPlan
-from pgmpy_em_ext.schedule import read_schedule
-from pgmpy_em_ext.types import Chains, FloatArray
+from pgmpy_em_ext.e_step.schedule import read_schedule
+from pgmpy_em_ext.e_step.statistics import Chains
+from pgmpy_em_ext.types import FloatArray
 
 
 class LikelihoodWeightingEStep(ComponentEStep):
@@ -51,8 +52,8 @@ class LikelihoodWeightingEStep(ComponentEStep):
 
     Examples
     --------
-    >>> from pgmpy_em_ext.network import build_network
-    >>> from pgmpy_em_ext.types import Evidence
+    >>> from pgmpy_em_ext.arrays.network import build_network
+    >>> from pgmpy_em_ext.data.rows import Evidence
     >>> network = build_network("HX", {"X": "H"}, {"H": [0, 1], "X": [0, 1]}, latents="H")
     >>> evidence = Evidence(np.array([[-1, 0], [-1, 1]]), np.array([3.0, 1.0]), np.array([0, 3]))
     >>> engine = LikelihoodWeightingEStep(n_samples=100_000, max_table_size=1)

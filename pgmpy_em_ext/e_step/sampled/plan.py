@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext._tools.packing import hash_rows
+from pgmpy_em_ext.arrays.network import Network
+from pgmpy_em_ext.data.rows import Evidence
 from pgmpy_em_ext.e_step.exact import ExactEStep
 from pgmpy_em_ext.e_step.exact.compile import Roles
 from pgmpy_em_ext.e_step.exact.engine import ExactPlan
@@ -19,9 +22,7 @@ from pgmpy_em_ext.e_step.sampled.tasks import (
     remaining_roles,
 )
 from pgmpy_em_ext.exceptions import MemoryBudgetError
-from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.packing import hash_rows
-from pgmpy_em_ext.types import BoolArray, Evidence, FloatArray, IntArray
+from pgmpy_em_ext.types import BoolArray, FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
 

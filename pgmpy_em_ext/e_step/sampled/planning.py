@@ -12,7 +12,7 @@ Jensen, Kong & Kjaerulff (1995), Int. J. Human-Computer Studies 42 (blocking Gib
 
 import numpy as np
 
-from pgmpy_em_ext.compiling import compiled, entry_point
+from pgmpy_em_ext.e_step.compiling import compiled, entry_point
 from pgmpy_em_ext.e_step.sampled.kernel import sort_by
 
 

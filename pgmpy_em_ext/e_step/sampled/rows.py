@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pgmpy_em_ext._tools.packing import distinct_rows, weighted_bincount
+from pgmpy_em_ext.arrays.network import Network
 from pgmpy_em_ext.e_step.exact.order import RULES, greedy_order
 from pgmpy_em_ext.e_step.sampled.gibbs import GibbsEStep
 from pgmpy_em_ext.e_step.sampled.layout import lay_out_rows
 from pgmpy_em_ext.e_step.sampled.plan import lay_out_all
 from pgmpy_em_ext.e_step.sampled.tasks import find_components
-from pgmpy_em_ext.network import Network
-from pgmpy_em_ext.packing import distinct_rows, weighted_bincount
 from pgmpy_em_ext.types import MISSING, BoolArray, FloatArray, IntArray
 
 BYTES_PER_CELL = 64

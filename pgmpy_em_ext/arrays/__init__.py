@@ -1,0 +1,1 @@
+"""A network as arrays: families, their places in flat vectors, and units."""

@@ -1,0 +1,1 @@
+"""From a table to rows of codes and standardised values."""

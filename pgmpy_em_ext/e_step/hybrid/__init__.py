@@ -1,5 +1,0 @@
-"""Exact E-steps with continuous variables."""
-
-from pgmpy_em_ext.e_step.hybrid.engine import HybridEStep, HybridPlan
-
-__all__ = ["HybridEStep", "HybridPlan"]

@@ -1,0 +1,13 @@
+"""Methods that reach EM's limit in fewer E-steps, one file each."""
+
+from pgmpy_em_ext.em.acceleration._base import Accelerator, PlainEM
+from pgmpy_em_ext.em.acceleration.lbfgs import LBFGS
+from pgmpy_em_ext.em.acceleration.squarem import SQUAREM
+
+ACCELERATIONS: dict[str | None, Accelerator] = {
+    "auto": LBFGS(patient=True),
+    "squarem": SQUAREM(),
+    "lbfgs": LBFGS(patient=False),
+    None: PlainEM(),
+}
+"""The methods by the names that ``WeightedEM(acceleration=...)`` takes."""

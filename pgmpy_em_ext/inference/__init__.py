@@ -1,0 +1,1 @@
+"""Questions about rows: likelihoods, posteriors, draws and completions."""

@@ -1,0 +1,1 @@
+"""The best of several runs, and their progress in a file."""

@@ -1,0 +1,1 @@
+"""How many states a latent variable has."""

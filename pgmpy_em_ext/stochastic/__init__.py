@@ -1,6 +1,0 @@
-"""Runs of EM whose E-steps are sampled."""
-
-from pgmpy_em_ext.stochastic.loop import Method, StochasticEM, run_stochastic
-from pgmpy_em_ext.stochastic.precision import likelihood_error
-
-__all__ = ["Method", "StochasticEM", "likelihood_error", "run_stochastic"]

@@ -1,0 +1,1 @@
+"""How far a fit is known: standard errors, bootstrap and identifiability."""
