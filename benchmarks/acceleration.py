@@ -9,7 +9,9 @@ from latent_problems import PROBLEMS
 
 from pgmpy_em_ext import WeightedEM
 from pgmpy_em_ext.em.acceleration import ACCELERATIONS
-from pgmpy_em_ext.em.loop import Progress, RunResult, run
+from pgmpy_em_ext.em.exact import ExactEM
+from pgmpy_em_ext.em.loop import run
+from pgmpy_em_ext.em.progress import Progress, RunResult
 from pgmpy_em_ext.em.step import Problem
 from pgmpy_em_ext.em.stopping import StoppingRule
 from pgmpy_em_ext.prepare.tables import Prepared, make_starts, prepare
@@ -49,11 +51,11 @@ def measure(problem: str, method: str, n_starts: int) -> dict[str, float]:
     accelerator = ACCELERATIONS[METHODS[method]]
     near, plain_near, stopped, gaps, objectives, lowest = [], [], [], [], [], 0.0
     for start in starts:
-        limit = run(prepared_problem, Progress(start), rule(prepared, 1e-8, False), accelerator=accelerator)
+        limit = run(prepared_problem, Progress(start), rule(prepared, 1e-8, False), method=ExactEM(accelerator))
         near.append(steps_to(limit))
         objectives.append(limit.state.objective)
         plain_near.append(steps_to(run(prepared_problem, Progress(start), rule(prepared, 1e-8, False))))
-        fit = run(prepared_problem, Progress(start), rule(prepared, 1e-3, True), accelerator=accelerator)
+        fit = run(prepared_problem, Progress(start), rule(prepared, 1e-3, True), method=ExactEM(accelerator))
         stopped.append(fit.progress.n_e_steps)
         further = run(prepared_problem, Progress(fit.state.parameters), rule(prepared, 1e-10, False))
         gaps.append(further.state.objective - fit.state.objective)

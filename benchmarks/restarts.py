@@ -13,6 +13,7 @@ import common
 import numpy as np
 
 from pgmpy_em_ext.em.acceleration import ACCELERATIONS
+from pgmpy_em_ext.em.exact import ExactEM
 from pgmpy_em_ext.prepare.tables import make_starts
 from pgmpy_em_ext.restarts import best_of as restarts
 from pgmpy_em_ext.restarts.best_of import choose_pace
@@ -33,7 +34,7 @@ def measure(problem: str, way: str, n_init: int | None, n_seeds: int) -> dict[st
         for seed in range(n_seeds):
             begin = time.perf_counter()
             starts = make_starts(prepared, seed, n_init)
-            best, records = restarts.best_of(prepared_problem, starts, stop, ACCELERATIONS["auto"])
+            best, records = restarts.best_of(prepared_problem, starts, stop, ExactEM(ACCELERATIONS["auto"]))
             seconds.append(time.perf_counter() - begin)
             objectives.append(best.state.objective)
             n_e_steps.append(sum(record.n_e_steps for record in records.values()))

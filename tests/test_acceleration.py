@@ -17,8 +17,10 @@ from pgmpy_em_ext.cpd_family.categorical import SHRINK, Categorical
 from pgmpy_em_ext.e_step.statistics import Blocks
 from pgmpy_em_ext.em.acceleration import ACCELERATIONS
 from pgmpy_em_ext.em.blocks import curvature_gap, start_blocks, steps_left
-from pgmpy_em_ext.em.loop import MAX_DOUBTS, Progress, run
+from pgmpy_em_ext.em.exact import MAX_DOUBTS, ExactEM
+from pgmpy_em_ext.em.loop import run
 from pgmpy_em_ext.em.probe import look_beyond
+from pgmpy_em_ext.em.progress import Progress
 from pgmpy_em_ext.em.step import Problem, find_blocks, init
 from pgmpy_em_ext.em.stopping import StoppingRule
 from pgmpy_em_ext.prepare.tables import make_starts, prepare
@@ -54,7 +56,8 @@ def check_run(method, case, pseudo, fixed_share):
     problem = problem_of(case, pseudo, fixed_share)
     start = case.parameters if pseudo == 0 else random_parameters(case.network, np.random.default_rng(0))
     seen = []
-    result = run(problem, Progress(start), EXACTLY, lambda state, _: seen.append(state) or False, ACCELERATIONS[method])
+    fast = ExactEM(ACCELERATIONS[method])
+    result = run(problem, Progress(start), EXACTLY, lambda state, _: seen.append(state) or False, fast)
     history = np.array(result.history)
     assert result.n_iter == 40
     assert (np.diff(history) >= -1e-12 * (1 + np.abs(history[1:]))).all()
@@ -138,7 +141,7 @@ class TestSuite:
         problem, starts, prepared = make_problem(name)
         tol = 1e-3
         rule = StoppingRule(tol, None, 60_000, 20, None, total_weight=prepared.total_weight, probes_saddles=True)
-        stopped = run(problem, Progress(starts[0]), rule, accelerator=ACCELERATIONS[method])
+        stopped = run(problem, Progress(starts[0]), rule, method=ExactEM(ACCELERATIONS[method]))
         assert stopped.status == "converged"
         limit = run(problem, Progress(stopped.state.parameters), TO_THE_LIMIT)
         assert limit.state.objective - stopped.state.objective <= (0.2 if (name, method) in FLAT else 3 * tol)
@@ -157,7 +160,7 @@ class TestSuite:
     def steps_to_within(problem, start, accelerator, distance=0.01):
         """E-steps until the objective is within a distance of its own limit."""
         rule = StoppingRule(1e-8, None, 20_000, 20, None)
-        result = run(problem, Progress(start), rule, accelerator=accelerator)
+        result = run(problem, Progress(start), rule, method=ExactEM(accelerator))
         return int(np.argmax(np.array(result.history) >= result.history[-1] - distance)) + 1
 
 
@@ -278,12 +281,12 @@ class TestBeyondTheEnd:
     @pytest.mark.parametrize("name", ["latent tree", "candy bags", "cheating, 2 classes"])
     def test_the_hessian_predicts_what_is_left_to_gain(self, name):
         problem, starts, _ = make_problem(name)
-        limit = run(problem, Progress(starts[0]), TO_THE_LIMIT, accelerator=ACCELERATIONS["lbfgs"])
+        limit = run(problem, Progress(starts[0]), TO_THE_LIMIT, method=ExactEM(ACCELERATIONS["lbfgs"]))
         objective = limit.state.objective
         history = np.array(limit.history)
         near = int(np.argmax(history > objective - 0.01))
         rule = EXACTLY._replace(max_iter=near)
-        state = run(problem, Progress(starts[0]), rule, accelerator=ACCELERATIONS["lbfgs"]).state
+        state = run(problem, Progress(starts[0]), rule, method=ExactEM(ACCELERATIONS["lbfgs"])).state
         beyond = look_beyond(problem, find_blocks(problem, state.parameters), state, np.ones(2, dtype=bool), 1e-3)
         assert beyond.gap.sum() == pytest.approx(objective - state.objective, rel=0.3)
 
@@ -294,9 +297,9 @@ class TestBeyondTheEnd:
         gains = []
         for start in starts:
             for method in ("auto", "squarem"):
-                stopped = run(problem, Progress(start), rule, accelerator=ACCELERATIONS[method])
+                stopped = run(problem, Progress(start), rule, method=ExactEM(ACCELERATIONS[method]))
                 wary = rule._replace(probes_saddles=True)
-                went_on = run(problem, stopped.progress, wary, accelerator=ACCELERATIONS[method])
+                went_on = run(problem, stopped.progress, wary, method=ExactEM(ACCELERATIONS[method]))
                 assert went_on.history[: len(stopped.history)] == stopped.history
                 gains.append(went_on.state.objective - stopped.state.objective)
         assert min(gains) > -1e-10  # the sum over blocks is rounded anew where a run is taken up

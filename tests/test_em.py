@@ -1,7 +1,7 @@
 """Invariants of the whole algorithm: monotone, normalised, deterministic, equal to the complete-data estimators."""
 
 import warnings
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,8 @@ from sklearn.exceptions import ConvergenceWarning
 from pgmpy_em_ext import BDeu, Dirichlet, EnumerationEStep, ExactEStep, WeightedEM
 from pgmpy_em_ext.arrays.network import build_network
 from pgmpy_em_ext.cpd_family.categorical import Categorical
+from pgmpy_em_ext.em.loop import run
+from pgmpy_em_ext.em.method import Method
 from pgmpy_em_ext.em.step import Problem, init, step
 from pgmpy_em_ext.em.stopping import StoppingRule, aitken_gap, has_fallen, stop_reason
 
@@ -458,3 +460,71 @@ def test_whole_fits_agree_across_engines(case, latents, fixed, prior, init):
         fitted = to_pgmpy(case.network)
         fitted.add_cpds(*estimator.parameters_)
         assert fitted.check_model()
+
+
+class TestLoop:
+    """The loop knows no method: it calls five of its own and an observer, in this order."""
+
+    class Trace(NamedTuple):
+        """A run that notes what it is asked."""
+
+        state: int
+        progress: list[str]
+
+    class Scripted(Method):
+        """Ends as its script says, and once finds something beyond its end."""
+
+        is_monotone = True
+
+        def __init__(self, script, finds=0):
+            self.script, self.finds = script, finds
+
+        def begin(self, problem, progress, rule, state, racing):
+            return TestLoop.Trace(0, progress)
+
+        def stop_reason(self, run, rule):
+            run.progress.append("ask")
+            return self.script[run.state]
+
+        def look_beyond(self, run, rule):
+            run.progress.append("look")
+            self.finds -= 1
+            return run._replace(state=run.state + 1), self.finds >= 0
+
+        def advance(self, run, rule):
+            run.progress.append("advance")
+            return run._replace(state=run.state + 1)
+
+        def conclude(self, run, rule, status):
+            return status, run.progress
+
+        def recall(self, arrays):
+            return arrays
+
+    def run(self, script, finds=0, stops_at=None):
+        told = []
+
+        def observe(state, progress):
+            progress.append("see")
+            return state == stops_at
+
+        return run(None, told, None, observe, self.Scripted(script, finds))
+
+    def test_a_run_goes_on_until_it_is_told_to_stop(self):
+        status, told = self.run([None, None, "max_iter"])
+        assert status == "max_iter"
+        assert told == ["ask", "see", "advance", "ask", "see", "advance", "ask", "see"]
+
+    def test_what_lies_beyond_is_a_step_too(self):
+        status, told = self.run(["converged", "converged"], finds=1)
+        assert status == "converged"
+        assert told == ["ask", "see", "look", "ask", "see", "look"]
+
+    def test_an_observer_that_stops_a_run_ends_it_before_it_looks(self):
+        assert self.run(["converged"], finds=1, stops_at=0) == ("converged", ["ask", "see"])
+        assert self.run([None, None], stops_at=1) == ("callback", ["ask", "see", "advance", "ask", "see"])
+
+    def test_what_is_known_is_not_observed_again(self):
+        told = []
+        status, told = run(None, told, None, lambda *_: told.append("see"), self.Scripted([None, "max_iter"]), state=0)
+        assert (status, told) == ("max_iter", ["ask", "advance", "ask", "see"])

@@ -17,7 +17,9 @@ from pgmpy_em_ext.e_step.mixed import HybridEStep
 from pgmpy_em_ext.e_step.statistics import Blocks, ExpectedStatistics
 from pgmpy_em_ext.em.acceleration import ACCELERATIONS
 from pgmpy_em_ext.em.blocks import whole_block
-from pgmpy_em_ext.em.loop import Progress, run
+from pgmpy_em_ext.em.exact import ExactEM
+from pgmpy_em_ext.em.loop import run
+from pgmpy_em_ext.em.progress import Progress
 from pgmpy_em_ext.em.step import EMState, Problem, choose, init
 from pgmpy_em_ext.em.stopping import StoppingRule
 
@@ -261,7 +263,7 @@ class TestRegressionRuns:
         problem, start = factor_problem(prior=prior)
         plain = run(problem, Progress(start), rule(1e-9))
         for method in FAST:
-            fast = run(problem, Progress(start), rule(1e-9), accelerator=ACCELERATIONS[method])
+            fast = run(problem, Progress(start), rule(1e-9), method=ExactEM(ACCELERATIONS[method]))
             history = np.array(fast.history)
             assert (np.diff(history) >= -1e-12 * (1 + np.abs(history[1:]))).all()
             assert fast.status == "converged"
@@ -272,7 +274,7 @@ class TestRegressionRuns:
     def test_a_variance_that_falls_to_its_floor(self):
         """A Heywood case: the factor explains an item wholly. Plain EM takes ten thousands of steps to find it."""
         problem, start = factor_problem(n_items=3, n_rows=12, missing=0.2, seed=0)
-        fast = run(problem, Progress(start), rule(1e-6, 12.0), accelerator=ACCELERATIONS["lbfgs"])
+        fast = run(problem, Progress(start), rule(1e-6, 12.0), method=ExactEM(ACCELERATIONS["lbfgs"]))
         assert fast.status == "converged"
         assert fast.progress.n_e_steps < 200
         assert (np.diff(fast.history) >= -1e-8).all()
@@ -284,11 +286,11 @@ class TestRegressionRuns:
     def test_a_saddle_point_is_left(self, method):
         """A factor without loadings is one: EM never finds that it explains anything."""
         problem, start = factor_problem()
-        limit = run(problem, Progress(start), rule(1e-6), accelerator=ACCELERATIONS["lbfgs"])
+        limit = run(problem, Progress(start), rule(1e-6), method=ExactEM(ACCELERATIONS["lbfgs"]))
         start[3::3] = 0.0
-        stuck = run(problem, Progress(start), rule(1e-3), accelerator=ACCELERATIONS[method])
+        stuck = run(problem, Progress(start), rule(1e-3), method=ExactEM(ACCELERATIONS[method]))
         assert stuck.state.objective < limit.state.objective - 5
-        left = run(problem, Progress(start), rule(1e-3, probes_saddles=True), accelerator=ACCELERATIONS[method])
+        left = run(problem, Progress(start), rule(1e-3, probes_saddles=True), method=ExactEM(ACCELERATIONS[method]))
         assert left.status == "converged"
         assert left.state.objective == pytest.approx(limit.state.objective, abs=3e-3)
         assert left.gap <= 1e-3

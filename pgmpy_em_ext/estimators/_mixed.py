@@ -17,6 +17,7 @@ from pgmpy_em_ext.data.checks import check_columns, check_weight, note_ignored
 from pgmpy_em_ext.data.encoding import encode_table, number_rows, read_table
 from pgmpy_em_ext.data.values import check_distances, read_values
 from pgmpy_em_ext.e_step.mixed import HybridEStep
+from pgmpy_em_ext.em.exact import ExactEM
 from pgmpy_em_ext.em.step import EMState, Problem
 from pgmpy_em_ext.estimators._finish import find_boundary, make_uniform
 from pgmpy_em_ext.estimators._outcome import make_rule, run_all, store_runs, warn_of_the_end
@@ -65,14 +66,15 @@ class HybridEM:
             one_step=not prepared.has_holes,
             is_exact=True,
         )._replace(refines=prepared.network.net.n_nodes > 0)
-        checkpoint = self._open_checkpoint(prepared, settings, starts)
-        best, restarts = run_all(self, problem, starts, rule, settings.accelerator, checkpoint)
+        method = ExactEM(settings.accelerator)
+        checkpoint = self._open_checkpoint(prepared, method, starts)
+        best, restarts = run_all(self, problem, starts, rule, method, checkpoint)
         begun = [starts[number].parameters for number in restarts if number < len(starts)]
         self._store(structure, prepared, problem, begun, best, restarts)
         self._warn_of_regressions(prepared, best.state, stacklevel + 1)
         warn_of_the_end(self, best, stacklevel + 1)
 
-    def _open_checkpoint(self, prepared: PreparedHybrid, settings: Settings, starts: Starts) -> Checkpoint | None:
+    def _open_checkpoint(self, prepared: PreparedHybrid, method: ExactEM, starts: Starts) -> Checkpoint | None:
         if self.checkpoint is None:
             return None
         network, family = prepared.network, prepared.continuous
@@ -83,7 +85,7 @@ class HybridEM:
         if prepared.tables is not None:
             arrays += [prepared.tables.family.pseudo_counts, prepared.tables.family.fixed]
         key = fingerprint(identity, arrays, f"{self.acceleration} {prepared.strategy}", starts.seeds)
-        return Checkpoint(self.checkpoint, key, settings.accelerator)
+        return Checkpoint(self.checkpoint, key, method)
 
     def _store(
         self,

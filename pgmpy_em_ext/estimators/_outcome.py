@@ -8,8 +8,8 @@ import numpy as np
 from pgmpy import config
 from sklearn.exceptions import ConvergenceWarning
 
+from pgmpy_em_ext.em.method import Method
 from pgmpy_em_ext.em.step import Problem
-from pgmpy_em_ext.em.stochastic import Method
 from pgmpy_em_ext.em.stopping import MIN_STEPS_WITH_LATENTS, StoppingRule
 from pgmpy_em_ext.exceptions import NotReplicatedWarning
 from pgmpy_em_ext.restarts.best_of import Best, Restart, best_of
@@ -57,7 +57,7 @@ def run_all(
     problem: Problem,
     starts: Starts,
     rule: StoppingRule,
-    method: Method,
+    method: Method[Any],
     checkpoint: Checkpoint | None,
 ) -> tuple[Best, dict[int, Restart]]:
     """Run EM from all starts, with a progress bar."""

@@ -27,8 +27,9 @@ from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.exact import ExactEStep
 from pgmpy_em_ext.e_step.sampled import AutoEStep, GibbsEStep
 from pgmpy_em_ext.e_step.sampled.gibbs import ROW_DRAWS
+from pgmpy_em_ext.em.method import Method
 from pgmpy_em_ext.em.step import EMState, Problem
-from pgmpy_em_ext.em.stochastic import Method, likelihood_error
+from pgmpy_em_ext.em.stochastic import likelihood_error
 from pgmpy_em_ext.estimators._finish import find_boundary, make_uniform
 from pgmpy_em_ext.estimators._outcome import make_rule, run_all, store_runs, warn_of_the_end
 from pgmpy_em_ext.inference import answers
@@ -364,7 +365,7 @@ class WeightedEM(DiscreteParameterEstimator):
         return engine.clone().set_params(n_jobs=self.n_jobs)
 
     def _run(
-        self, problem: Problem, prepared: Prepared, method: Method, starts: Starts, deadline: float | None
+        self, problem: Problem, prepared: Prepared, method: Method[Any], starts: Starts, deadline: float | None
     ) -> tuple[Best, dict[int, Restart]]:
         """Run EM from all starts, with progress bar and checkpoint."""
         rule = make_rule(
@@ -450,7 +451,8 @@ class WeightedEM(DiscreteParameterEstimator):
         self.unidentified_rows_ = unidentified
         self._kept = Kept(
             problem.engine,
-            prepared.settings.accelerator if problem.is_exact else None,
+            prepared.settings.accelerator,
+            problem.is_exact,
             prepared.network,
             prepared.sample,
             prepared.family,
@@ -714,7 +716,7 @@ class WeightedEM(DiscreteParameterEstimator):
     def _kept_by_fit(self) -> Kept:
         """Give what the last fit has kept."""
         self.check_is_fitted()
-        if getattr(self, "_kept", None) is not None and self._kept.accelerator is None:
+        if getattr(self, "_kept", None) is not None and not self._kept.is_exact:
             raise ValueError(
                 "the fit's E-steps were sampled, so that its likelihood is too noisy to be differentiated or fitted "
                 "again many times. mc_standard_error_ tells how far sampling is off; for standard errors, bootstrap "

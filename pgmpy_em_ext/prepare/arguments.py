@@ -16,7 +16,9 @@ from pgmpy_em_ext.cpd_family.prior import K2, BDeu, Dirichlet, Prior
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.e_step.schedule import read_schedule
 from pgmpy_em_ext.em.acceleration import ACCELERATIONS, Accelerator
-from pgmpy_em_ext.em.stochastic import Method, StochasticEM
+from pgmpy_em_ext.em.exact import ExactEM
+from pgmpy_em_ext.em.method import Method
+from pgmpy_em_ext.em.stochastic import StochasticEM
 from pgmpy_em_ext.start import initializer as initializer_module
 from pgmpy_em_ext.start.initializer import AvailableCaseStart, Initializer
 
@@ -102,14 +104,14 @@ def _is_known(acceleration: Any) -> bool:
     return acceleration is None or (isinstance(acceleration, str) and acceleration in ACCELERATIONS)
 
 
-def choose_method(settings: Settings, estimator: Any, engine: EStep, *, is_exact: bool) -> Method:
-    """Take the method of acceleration; or, where E-steps are sampled, the schedule, which rules some arguments out.
+def choose_method(settings: Settings, estimator: Any, engine: EStep, *, is_exact: bool) -> Method[Any]:
+    """Take exact EM with its acceleration; or, where E-steps are sampled, a schedule, which rules some arguments out.
 
     A noisy objective tells nothing of a single step, so that it is not accelerated, and a
     change of parameters may be noise.
     """
     if is_exact:
-        return settings.accelerator
+        return ExactEM(settings.accelerator)
     for name, neutral, way_out in (
         ("acceleration", ("auto", None), "Use acceleration='auto' or None"),
         ("atol", (None,), "Use atol=None; tol and the schedule's precision end a run"),

@@ -9,9 +9,10 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from pgmpy_em_ext.e_step.statistics import Blocks
-from pgmpy_em_ext.em.loop import Observer, Progress, RunResult, run
+from pgmpy_em_ext.em.loop import run
+from pgmpy_em_ext.em.method import Method
+from pgmpy_em_ext.em.progress import Progress, RunResult
 from pgmpy_em_ext.em.step import EMState, Problem, choose, find_blocks, objectives
-from pgmpy_em_ext.em.stochastic import Method, StochasticEM, run_stochastic
 from pgmpy_em_ext.em.stopping import StoppingRule
 from pgmpy_em_ext.restarts.checkpoint import Checkpoint
 from pgmpy_em_ext.restarts.perturbation import NAME, n_e_steps_before, perturb
@@ -178,21 +179,6 @@ class Best(NamedTuple):
     errors: FloatArray | None = None
 
 
-def run_one(
-    problem: Problem,
-    progress: Progress,
-    rule: StoppingRule,
-    observer: Observer | None,
-    method: Method,
-    state: EMState | None = None,
-    racing: BoolArray | None = None,
-) -> RunResult:
-    """Make a run, or go on with it, as the method asks."""
-    if isinstance(method, StochasticEM):
-        return run_stochastic(problem, progress, rule, observer, method, state)
-    return run(problem, progress, rule, observer, method, state=state, racing=racing)
-
-
 class _Watcher:
     """Passes every iteration of every run on to the callback and the checkpoint."""
 
@@ -222,7 +208,7 @@ def best_of(
     problem: Problem,
     starts: Starts,
     rule: StoppingRule,
-    method: Method,
+    method: Method[Any],
     n_jobs: int = 1,
     callback: Callback | None = None,
     on_finish: Callable[[RunResult], None] | None = None,
@@ -247,8 +233,8 @@ def best_of(
     rule : StoppingRule
         The same for all runs. A run whose turn comes after the deadline is not begun,
         except the first.
-    method : Accelerator or StochasticEM
-        Where the next E-step is made; or how sampled ones are averaged.
+    method : Method
+        What a step is.
     n_jobs : int
         As joblib has it.
     callback : callable, optional
@@ -446,7 +432,7 @@ class _Runs:
         self,
         problem: Problem,
         starts: Starts,
-        method: Method,
+        method: Method[Any],
         watcher: _Watcher,
         checkpoint: Checkpoint | None,
     ) -> None:
@@ -461,7 +447,7 @@ class _Runs:
         for number in np.flatnonzero(~race.in_race).tolist():
             saved = None if self.checkpoint is None else self.checkpoint.resume(number)
             if saved is not None:
-                self.results[number] = run_one(self.problem, saved, at_once, None, self.method)
+                self.results[number] = run(self.problem, saved, at_once, method=self.method)
 
     def go_on(self, race: Race, rule: StoppingRule, n_jobs: int) -> dict[int, RunResult]:
         """Carry all runs that are in the race to its next comparison, or to the end."""
@@ -498,7 +484,7 @@ class _Runs:
         else:
             progress, state = known.progress, known.state
         try:
-            result = run_one(
+            result = run(
                 self.problem,
                 progress,
                 leg,

@@ -12,8 +12,8 @@ import numpy as np
 
 from pgmpy_em_ext._tools.files import replacing
 from pgmpy_em_ext.em.blocks import BlockProgress
-from pgmpy_em_ext.em.loop import Progress
-from pgmpy_em_ext.em.stochastic import Method, StochasticEM
+from pgmpy_em_ext.em.method import Method
+from pgmpy_em_ext.em.progress import Progress
 from pgmpy_em_ext.em.stopping import has_fallen
 from pgmpy_em_ext.restarts.race import Race
 
@@ -86,7 +86,7 @@ def _unpack_fields(content: dict[str, np.ndarray], prefix: str) -> dict[str, Any
     return {name.removesuffix("[]"): tuple(array) if name.endswith("[]") else array for name, array in found.items()}
 
 
-def _unpack(content: dict[str, np.ndarray], run: int, method: Method) -> Progress:
+def _unpack(content: dict[str, np.ndarray], run: int, method: Method[Any]) -> Progress:
     """Read one run's progress."""
     blocks = _unpack_fields(content, f"{run}.blocks.")
     blocks["tol"] = float(blocks["tol"])
@@ -114,7 +114,7 @@ class Checkpoint:
         Written anew under another name and then moved, so that it is never half a file.
     key : str
         The `fingerprint` of the fit.
-    method : Accelerator or StochasticEM
+    method : Method
         The method whose memory the file keeps.
 
     Raises
@@ -123,7 +123,7 @@ class Checkpoint:
         The file exists and belongs to another fit, is of another layout, or is no checkpoint.
     """
 
-    def __init__(self, path: str | os.PathLike, key: str, method: Method) -> None:
+    def __init__(self, path: str | os.PathLike, key: str, method: Method[Any]) -> None:
         self.path = Path(path)
         self.key = key
         self.method = method
@@ -185,8 +185,7 @@ class Checkpoint:
         Once the objective has fallen, which is a fault, nothing more is noted: what goes on
         from the file finds the fall again and reports it.
         """
-        is_noisy = isinstance(self.method, StochasticEM)  # whose objective falls by chance
-        if not is_noisy and (has_fallen(progress.history) or run in self._fallen):
+        if self.method.is_monotone and (has_fallen(progress.history) or run in self._fallen):
             self._fallen.add(run)
             return
         with self._lock:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from pgmpy_em_ext.em.loop import RunResult
+from pgmpy_em_ext.em.progress import RunResult
 from pgmpy_em_ext.restarts.best_of import Callback, Iteration
 
 

@@ -11,7 +11,9 @@ from pgmpy_em_ext.cpd_family.categorical import Categorical
 from pgmpy_em_ext.data.rows import Evidence
 from pgmpy_em_ext.e_step._base import EStep
 from pgmpy_em_ext.em.acceleration import Accelerator
-from pgmpy_em_ext.em.loop import Progress, run
+from pgmpy_em_ext.em.exact import ExactEM
+from pgmpy_em_ext.em.loop import run
+from pgmpy_em_ext.em.progress import Progress
 from pgmpy_em_ext.em.step import Problem
 from pgmpy_em_ext.em.stopping import StoppingRule
 from pgmpy_em_ext.inference.answers import cpd_frames
@@ -41,8 +43,10 @@ class Kept(NamedTuple):
     ----------
     engine : EStep
         Computes expected statistics.
-    accelerator : Accelerator or None
-        Where the next E-step is made; None where E-steps were sampled.
+    accelerator : Accelerator
+        Where the next E-step is made.
+    is_exact : bool
+        Whether E-steps were exact.
     network : Network
         Structure and layout.
     evidence : Evidence
@@ -54,7 +58,8 @@ class Kept(NamedTuple):
     """
 
     engine: EStep
-    accelerator: Accelerator | None
+    accelerator: Accelerator
+    is_exact: bool
     network: Network
     evidence: Evidence
     family: Categorical
@@ -72,7 +77,7 @@ class Kept(NamedTuple):
     def climb(self, problem: Problem, start: FloatArray, tol: float) -> FloatArray:
         """Go on from a start to the maximum nearby."""
         rule = StoppingRule(tol, None, MAX_STEPS, 0, None, total_weight=self.total_weight)
-        return run(problem, Progress(start), rule, accelerator=self.accelerator).state.parameters
+        return run(problem, Progress(start), rule, method=ExactEM(self.accelerator)).state.parameters
 
 
 class MonteCarloErrors(NamedTuple):

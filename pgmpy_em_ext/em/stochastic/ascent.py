@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from pgmpy_em_ext.e_step.statistics import ExpectedStatistics
-from pgmpy_em_ext.em.loop import Progress
+from pgmpy_em_ext.em.progress import Progress
 from pgmpy_em_ext.em.step import EMState
 from pgmpy_em_ext.em.stochastic.draws import MAX_DRAWS, N_BATCHES, batches, draw, in_whole_batches, resolution
 from pgmpy_em_ext.em.stochastic.judge import find_growing, left_to_gain, lift, step_gain

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pgmpy_em_ext.e_step.schedule import Schedule
-from pgmpy_em_ext.em.loop import Progress
+from pgmpy_em_ext.em.progress import Progress
 from pgmpy_em_ext.em.step import EMState
 from pgmpy_em_ext.em.stochastic.draws import MAX_DRAWS, draw, resolution
 from pgmpy_em_ext.em.stochastic.drift import drifts, forget_means, push_mean, rises

@@ -1,16 +1,16 @@
-"""One run of EM with sampled E-steps: no step of it can be judged by its objective, and the end is an average."""
+"""The method of runs whose E-steps are sampled: no step can be judged by its objective; the end is an average."""
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pgmpy_em_ext.e_step.schedule import Schedule
 from pgmpy_em_ext.e_step.statistics import ExpectedStatistics
-from pgmpy_em_ext.em.acceleration._base import Accelerator
 from pgmpy_em_ext.em.blocks import start_blocks, whole_block
-from pgmpy_em_ext.em.loop import Observer, Progress, RunResult
+from pgmpy_em_ext.em.method import Method
+from pgmpy_em_ext.em.progress import Progress, RunResult
 from pgmpy_em_ext.em.step import EMState, Problem
 from pgmpy_em_ext.em.stochastic.ascent import advance_surely, last_step, read_batches
 from pgmpy_em_ext.em.stochastic.averaging import advance_averaging, wanted
@@ -20,20 +20,53 @@ from pgmpy_em_ext.em.stochastic.memory import TAIL, NoisyMemory
 from pgmpy_em_ext.em.stochastic.precision import Estimate, estimate
 from pgmpy_em_ext.em.stochastic.problem import SampledProblem, sampled_problem
 from pgmpy_em_ext.em.stopping import StoppingRule
-from pgmpy_em_ext.types import FloatArray
+from pgmpy_em_ext.types import BoolArray, FloatArray
+
+FINAL_DRAWS = 20
+"""Draws of the last E-step, at least: stuck chains are told by as many."""
+
+
+class StochasticRun(NamedTuple):
+    """A run between two steps.
+
+    Attributes
+    ----------
+    problem : SampledProblem
+        Engine, plan and M-step.
+    state : EMState
+        The current state, as the last E-steps tell it.
+    progress : Progress
+        What it needs to go on later.
+    """
+
+    problem: SampledProblem
+    state: EMState
+    progress: Progress
 
 
 @dataclass(frozen=True)
-class StochasticEM:
-    """The method of a run whose E-steps are sampled, as `restarts` needs it.
+class StochasticEM(Method[StochasticRun]):
+    """EM with sampled E-steps: iterates until the noise that is left is small.
+
+    While the parameters drift, each E-step replaces the one before. Means over stretches of growing length tell when
+    they drift no more: what the second of three stretches has moved and what the third has then point in opposite
+    directions, as they do for pure noise. From there on the schedule says how much an E-step counts, and the estimate
+    is the average. A rule that ends a leg of a race leaves the run as it stands; else the result's state is the
+    average, with a log-likelihood that more draws have made precise.
 
     Parameters
     ----------
     schedule : Schedule
         How E-steps are averaged.
+
+    References
+    ----------
+    Wei & Tanner (1990), J. Am. Stat. Assoc. 85(411). Pflug (1990), Monte Carlo Methods and Appl. (the test
+    for drift). Polyak & Juditsky (1992), SIAM J. Control Optim. 30(4) (averages).
     """
 
     schedule: Schedule
+    is_monotone = False
 
     def recall(self, arrays: dict[str, Any]) -> NoisyMemory:
         """Make a memory again from its fields."""
@@ -45,60 +78,35 @@ class StochasticEM:
         arrays["is_done"] = bool(arrays["is_done"])
         return NoisyMemory(**arrays)
 
+    def begin(
+        self,
+        problem: Problem,
+        progress: Progress,
+        rule: StoppingRule,
+        state: EMState | None,
+        racing: BoolArray | None,
+    ) -> StochasticRun:
+        """Draw at the start, or take up what an interrupted run has left; all blocks climb together."""
+        sampled = sampled_problem(problem)
+        if state is None:
+            state, progress = _begin(sampled, progress, rule, self.schedule)
+        return StochasticRun(sampled, state, progress)
 
-FINAL_DRAWS = 20
-"""Draws of the last E-step, at least: stuck chains are told by as many."""
+    def stop_reason(self, run: StochasticRun, rule: StoppingRule) -> str | None:
+        """Say why the run is at its end; None where it is not."""
+        return _status(rule, run.progress)
 
-Method = Accelerator | StochasticEM
-"""How a run goes on from step to step: under an exact engine, and under one that is not."""
+    def advance(self, run: StochasticRun, rule: StoppingRule) -> StochasticRun:
+        """Make a step as the schedule says, which may lower the objective."""
+        advance = advance_surely if self.schedule.get_tag("ascends") else advance_averaging
+        state, progress = advance(run.problem, run.state, run.progress, rule, self.schedule)
+        return run._replace(state=state, progress=_note(run.problem, progress, state, rule))
 
-
-def run_stochastic(
-    problem: Problem,
-    progress: Progress,
-    rule: StoppingRule,
-    observer: Observer | None,
-    method: StochasticEM,
-    state: EMState | None = None,
-) -> RunResult:
-    """Iterate until the noise that is left is small.
-
-    While the parameters drift, each E-step replaces the one before. Means over stretches of
-    growing length tell when they drift no more: what the second of three stretches has moved and what
-    the third has then point in opposite directions, as they do for pure noise. From there on the
-    schedule says how much an E-step counts, and the estimate is the average.
-
-    Parameters
-    ----------
-    problem, progress, rule, observer, state
-        As in `run.run`. A rule that ends a leg of a race leaves the run as it stands; else the
-        result's state is the average, with a log-likelihood that more draws have made precise.
-    method : StochasticEM
-        The schedule.
-
-    References
-    ----------
-    Wei & Tanner (1990), J. Am. Stat. Assoc. 85(411). Pflug (1990), Monte Carlo Methods and Appl. (the test
-    for drift). Polyak & Juditsky (1992), SIAM J. Control Optim. 30(4) (averages).
-    """
-    is_new = state is None
-    sampled = sampled_problem(problem)
-    if state is None:
-        state, progress = _begin(sampled, progress, rule, method)
-    advance = advance_surely if method.schedule.get_tag("ascends") else advance_averaging
-    while True:
-        status = _status(rule, progress)
-        is_stopped = observer is not None and is_new and observer(state, progress)
-        is_new = True
-        if is_stopped:
-            status = status or "callback"
-        if status is not None:
-            break
-        state, progress = advance(sampled, state, progress, rule, method.schedule)
-        progress = _note(sampled, progress, state, rule)
-    if rule.is_leg:
-        return RunResult(state, progress, status, None)
-    return _finish(sampled, state, progress, rule, status)
+    def conclude(self, run: StochasticRun, rule: StoppingRule, status: str) -> RunResult:
+        """Leave the run as it stands at the end of a leg; else put the average in the place of the last step."""
+        if rule.is_leg:
+            return RunResult(run.state, run.progress, status, None)
+        return _finish(run.problem, run.state, run.progress, rule, status)
 
 
 def _status(rule: StoppingRule, progress: Progress) -> str | None:
@@ -112,7 +120,7 @@ def _status(rule: StoppingRule, progress: Progress) -> str | None:
 
 
 def _begin(
-    problem: SampledProblem, progress: Progress, rule: StoppingRule, method: StochasticEM
+    problem: SampledProblem, progress: Progress, rule: StoppingRule, schedule: Schedule
 ) -> tuple[EMState, Progress]:
     """Evaluate the start, or take up what an interrupted run has left."""
     parameters = progress.parameters
@@ -122,7 +130,7 @@ def _begin(
         statistics = ExpectedStatistics(progress.memory.statistics, log_likelihood)
         progress = progress._replace(history=list(progress.history), gaps=list(progress.gaps))
         return EMState(parameters, statistics, log_priors), progress
-    ascends = method.schedule.get_tag("ascends")
+    ascends = schedule.get_tag("ascends")
     n_samples = problem.engine.usual_draws(problem.plan)
     n_samples = in_whole_batches(n_samples) if ascends else n_samples
     seed = int(np.random.SeedSequence(progress.seed).generate_state(1, np.uint64)[0] >> np.uint64(1))  # fits any file
