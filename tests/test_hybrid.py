@@ -12,6 +12,10 @@ from scipy.stats import norm
 from pgmpy_em_ext.arrays.gaussian import lay_out_families
 from pgmpy_em_ext.arrays.mixed import HybridNetwork, HybridRows, Units
 from pgmpy_em_ext.arrays.network import build_network
+from pgmpy_em_ext.cpd_family.categorical import Categorical
+from pgmpy_em_ext.cpd_family.joint import join
+from pgmpy_em_ext.data.reduction import reduce_rows, to_evidence
+from pgmpy_em_ext.data.rows import EncodedData
 from pgmpy_em_ext.e_step.mixed import HybridEStep, patterns
 from pgmpy_em_ext.e_step.mixed.layout import lay_out_rows
 from pgmpy_em_ext.e_step.mixed.patterns import barren
@@ -246,3 +250,35 @@ class TestLayout:
                  for group in layout.groups}  # fmt: skip
         assert found == {(0,): [0, 2], (1,): [0, 3], (0, 1): [1]}
         assert layout.row[layout.n_grouped :].tolist() == [3]
+
+
+class TestNoTables:
+    """A network without any discrete variable is one with a discrete part of no nodes."""
+
+    def test_its_layout(self):
+        network = build_network((), {}, {})
+        assert (network.n_nodes, network.n_cells) == (0, 0)
+        for positions in (network.offsets, network.column_starts, network.column_sizes, network.column_of_cell):
+            assert positions.dtype.kind == "i"
+        assert network.offsets.tolist() == [0]
+        assert network.column_starts.tolist() == []
+        assert network.normalize(network.uniform).shape == network.flatten([]).shape == (0,)
+        assert not network.name_columns(network.column_starts)
+
+    def test_its_rows_are_all_alike(self):
+        codes = np.zeros((3, 0), dtype=int)
+        evidence = to_evidence(reduce_rows(EncodedData(codes, np.array([1.0, 2.0, 1.0]), np.arange(3))))
+        assert evidence.codes.shape == (1, 0)
+        assert evidence.weight.tolist() == [4.0]
+        assert evidence.first_row.tolist() == [0]
+
+    def test_a_single_kind_of_family_stays_what_it_is(self):
+        tables, none = (
+            Categorical(network, np.zeros(network.n_cells), np.zeros(len(network.column_starts), dtype=bool))
+            for network in (build_network("A", {}, {"A": [0, 1]}), build_network((), {}, {}))
+        )
+        assert join([tables, none]) is tables
+        assert join([none, tables]) is tables
+        both = join([tables, none, tables])
+        assert (both.n_cells, both.n_statistics, both.n_free) == (4, 4, 2)
+        assert both.maximize(np.array([1.0, 3.0, 1.0, 1.0]), np.full(4, 0.5)).tolist() == [0.25, 0.75, 0.5, 0.5]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pgmpy_em_ext.arrays.columns import ColumnGroup, ColumnList
+from pgmpy_em_ext.arrays.columns import ColumnList
 from pgmpy_em_ext.arrays.gaussian import GaussianArrays
 from pgmpy_em_ext.arrays.network import Network, contiguous_strides
 from pgmpy_em_ext.types import MISSING, BoolArray, FloatArray, IntArray
@@ -28,6 +28,10 @@ class Units(NamedTuple):
         return -np.where(np.isnan(values), 0.0, np.log(self.scale)).sum(axis=1)
 
 
+NO_TABLES = Network((), (), ())
+"""The discrete part of a network whose variables are all continuous."""
+
+
 class HybridNetwork(NamedTuple):
     """A conditional Gaussian network: discrete nodes have discrete parents, continuous nodes have both kinds.
 
@@ -36,8 +40,8 @@ class HybridNetwork(NamedTuple):
 
     Attributes
     ----------
-    discrete : Network or None
-        The discrete part; None where there is none.
+    discrete : Network
+        The discrete part, which may have no variable.
     names : tuple
         The continuous variables, in a topological order.
     net : GaussianArrays
@@ -50,7 +54,7 @@ class HybridNetwork(NamedTuple):
         Continuous variables that are never observed.
     """
 
-    discrete: Network | None
+    discrete: Network
     names: tuple[Hashable, ...]
     net: GaussianArrays
     discrete_parents: tuple[tuple[int, ...], ...]
@@ -60,26 +64,23 @@ class HybridNetwork(NamedTuple):
     @property
     def n_discrete(self) -> int:
         """Number of discrete variables."""
-        return 0 if self.discrete is None else self.discrete.n_nodes
+        return self.discrete.n_nodes
 
     @property
     def n_cells(self) -> int:
         """Number of entries of the discrete CPDs."""
-        return 0 if self.discrete is None else self.discrete.n_cells
+        return self.discrete.n_cells
 
     def cards(self, node: int) -> tuple[int, ...]:
         """Numbers of states of a continuous variable's discrete parents."""
-        return tuple(self.discrete.cardinalities[parent] for parent in self.discrete_parents[node] if self.discrete)
+        return tuple(self.discrete.cardinalities[parent] for parent in self.discrete_parents[node])
 
     def name_columns(self, configs: Mapping[int, IntArray]) -> ColumnList:
         """Name configurations of continuous variables' discrete parents, by their numbers for each variable."""
-        groups = []
-        for node, positions in configs.items():
-            if self.discrete is None:
-                groups.append(ColumnGroup(self.names[node], (), (), positions))
-            else:
-                groups.append(self.discrete.column_group(self.names[node], self.discrete_parents[node], positions))
-        return ColumnList(groups)
+        return ColumnList(
+            self.discrete.column_group(self.names[node], self.discrete_parents[node], positions)
+            for node, positions in configs.items()
+        )
 
     def configuration_of(self, node: int, codes: IntArray) -> IntArray:
         """Find the number of each row's configuration of a variable's discrete parents; -1 where one is missing."""
@@ -113,7 +114,7 @@ class HybridRows(NamedTuple):
 
     def observed(self, network: HybridNetwork, position: int) -> dict[Hashable, Hashable]:
         """Name what a row observes, in the user's units."""
-        known = {} if network.discrete is None else network.discrete.observed_states(self.codes[position])
+        known = network.discrete.observed_states(self.codes[position])
         values = self.values[position] * network.units.scale + network.units.center
         return known | {network.names[node]: float(values[node]) for node in np.flatnonzero(~np.isnan(values)).tolist()}
 
@@ -132,7 +133,7 @@ def continuous_network(
     """Make a network without discrete variables."""
     known = tuple(range(net.n_nodes)) if names is None else tuple(names)
     units = Units(np.zeros(net.n_nodes), np.ones(net.n_nodes))
-    return HybridNetwork(None, known, net, ((),) * net.n_nodes, units, tuple(latents))
+    return HybridNetwork(NO_TABLES, known, net, ((),) * net.n_nodes, units, tuple(latents))
 
 
 def continuous_rows(values: FloatArray, weight: FloatArray | None = None, row: IntArray | None = None) -> HybridRows:

@@ -87,7 +87,7 @@ class Network:
     @cached_property
     def offsets(self) -> IntArray:
         """Start of each family's block in the flat vector; the last entry is its length."""
-        return np.concatenate([[0], np.cumsum([math.prod(shape) for shape in self.shapes])])
+        return np.cumsum([0, *(math.prod(shape) for shape in self.shapes)])
 
     @property
     def n_cells(self) -> int:
@@ -98,7 +98,7 @@ class Network:
     def column_starts(self) -> IntArray:
         """First cell of every CPD column (parent configuration), over all families."""
         lengths = [np.full(math.prod(shape[:-1]), shape[-1]) for shape in self.shapes]
-        return np.concatenate([[0], np.cumsum(np.concatenate(lengths))[:-1]])
+        return np.cumsum(np.concatenate([[0], *lengths]))[:-1]
 
     @cached_property
     def column_sizes(self) -> IntArray:
@@ -153,7 +153,7 @@ class Network:
     @staticmethod
     def flatten(blocks: Iterable[FloatArray]) -> FloatArray:
         """Join the blocks of all families, in order, to one flat vector."""
-        return np.concatenate([block.ravel() for block in blocks])
+        return np.concatenate([np.zeros(0), *(block.ravel() for block in blocks)])
 
     @cached_property
     def uniform(self) -> FloatArray:

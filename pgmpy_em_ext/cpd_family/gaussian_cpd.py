@@ -112,13 +112,13 @@ def _members(network: HybridNetwork, node: int) -> list[int]:
 def _order_configurations(network: HybridNetwork, node: int, cpd: Any, source: str) -> list[int]:
     """Say where each of the network's configurations of a variable's discrete parents stands in its CPD."""
     discrete = network.discrete
-    names: list[Hashable] = [discrete.names[parent] for parent in network.discrete_parents[node] if discrete]
+    names: list[Hashable] = [discrete.names[parent] for parent in network.discrete_parents[node]]
     given = list(getattr(cpd, "discrete_evidence", ()))
     if set(given) != set(names):
         raise ValueError(
             f"{source}: the CPD of {cpd.variable!r} has the discrete parents {given}, but the model gives it {names}."
         )
-    if discrete is None or not names:
+    if not names:
         return [0]
     positions = []
     for parent, name in zip(network.discrete_parents[node], names, strict=True):

@@ -13,6 +13,12 @@ from pgmpy_em_ext.types import BoolArray, FloatArray
 Operator = Callable[[FloatArray], FloatArray]
 
 
+def join(families: Sequence[CPDFamily]) -> CPDFamily:
+    """Put kinds of families side by side, but for those without any node; a single kind stays what it is."""
+    kinds = [family for family in families if len(family.fixed_families())]
+    return kinds[0] if len(kinds) == 1 else JointFamily(kinds)
+
+
 @dataclass(frozen=True)
 class JointFamily:
     """All families of a network, kind by kind: vectors of parameters, statistics and nodes are theirs, joined.

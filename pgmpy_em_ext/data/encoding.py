@@ -146,7 +146,7 @@ def encode_table(
     -----
     Time: only distinct values are compared with the states.
     """
-    dtype = np.min_scalar_type(-max(network.cardinalities))
+    dtype = np.min_scalar_type(-max(network.cardinalities, default=1))
     codes = np.full((len(weight), network.n_nodes), MISSING, dtype=dtype, order="F")
     for node, name in enumerate(network.names):
         if name in table.columns:

@@ -119,7 +119,8 @@ def to_evidence(reduction: Reduction) -> Evidence:
     """Add up the weights of equal rows, in an order that depends on their values alone."""
     if len(reduction.weight) and (reduction.weight == reduction.weight[0]).all():  # then no two kinds have equal codes
         return Evidence(reduction.codes, reduction.weight * reduction.multiplicity, reduction.first_row)
-    first, inverse = sorted_rows(list(reduction.codes.T))
+    alike = np.zeros(len(reduction.weight), dtype=np.int64)  # where there is no variable, all rows are equal
+    first, inverse = sorted_rows([alike, *reduction.codes.T])
     weight = weighted_bincount(inverse, reduction.weight * reduction.multiplicity, len(first))
     first_row = np.full(len(first), np.iinfo(np.int64).max)
     np.minimum.at(first_row, inverse, reduction.first_row)

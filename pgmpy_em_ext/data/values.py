@@ -36,7 +36,7 @@ def order_network(
     names: Sequence[Hashable],
     parents: Mapping[Hashable, Sequence[Hashable]],
     latents: Iterable[Hashable],
-    discrete: Network | None,
+    discrete: Network,
 ) -> HybridNetwork:
     """Put continuous variables in a topological order that depends on their names' order alone.
 
@@ -48,8 +48,8 @@ def order_network(
         Parents of each, of both kinds.
     latents : iterable
         Those that are never observed.
-    discrete : Network or None
-        The discrete variables.
+    discrete : Network
+        The discrete variables, if any.
 
     Returns
     -------
@@ -64,12 +64,11 @@ def order_network(
     order = tuple(nx.lexicographical_topological_sort(graph, key=position.__getitem__))
     index = {name: place for place, name in enumerate(order)}
     links = tuple(
-        tuple(sorted(discrete.index[parent] for parent in parents[name] if parent not in own)) if discrete else ()
-        for name in order
+        tuple(sorted(discrete.index[parent] for parent in parents[name] if parent not in own)) for name in order
     )
     continuous = [[index[parent] for parent in parents[name] if parent in own] for name in order]
     n_configs = [
-        _count_configurations(name, nodes, len(others), discrete) if discrete else 1
+        _count_configurations(name, nodes, len(others), discrete)
         for name, nodes, others in zip(order, links, continuous, strict=True)
     ]
     net = lay_out_families(continuous, n_configs)

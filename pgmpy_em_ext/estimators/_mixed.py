@@ -78,12 +78,10 @@ class HybridEM:
         if self.checkpoint is None:
             return None
         network, family = prepared.network, prepared.continuous
-        discrete = "" if network.discrete is None else network.discrete.identity
-        identity = f"{discrete} {network.names} {network.discrete_parents}"
+        identity = f"{network.discrete.identity} {network.names} {network.discrete_parents}"
         arrays = [*prepared.rows[:3], *network.net, *map(np.asarray, family.floor), family.fixed]
         arrays += [np.array([family.shape, family.scale, family.ridge]), starts[0].parameters]
-        if prepared.tables is not None:
-            arrays += [prepared.tables.family.pseudo_counts, prepared.tables.family.fixed]
+        arrays += [prepared.tables.family.pseudo_counts, prepared.tables.family.fixed]
         key = fingerprint(identity, arrays, f"{self.acceleration} {prepared.strategy}", starts.seeds)
         return Checkpoint(self.checkpoint, key, method)
 
@@ -98,12 +96,10 @@ class HybridEM:
     ) -> None:
         """Set the fitted attributes, in the user's units."""
         state, shift = best.state, prepared.density_shift
-        self.unidentified_rows_ = _without_records(prepared, state)
-        self.boundary_columns_ = ColumnList()
-        if prepared.tables is not None:
-            state, unidentified = make_uniform(problem, prepared.tables, best)
-            self.unidentified_rows_ = unidentified + self.unidentified_rows_
-            self.boundary_columns_ = _boundary_of_tables(prepared.tables, state, begun)
+        regressions = _without_records(prepared, state)
+        state, unidentified = make_uniform(problem, prepared.tables, best)
+        self.unidentified_rows_ = unidentified + regressions
+        self.boundary_columns_ = _boundary_of_tables(prepared.tables, state, begun)
         n_free, total = prepared.family.n_free, prepared.total_weight
         store_runs(self, best, restarts, state.log_likelihood, n_free, total, shift)
         self.log_prior_ = state.log_prior
@@ -121,20 +117,16 @@ class HybridEM:
         """Set what the questions about rows need."""
         self._network, self._vector = network, parameters
         discrete = network.discrete
-        self.state_names_: dict[Hashable, list[Hashable]] = {}
-        if discrete is not None:
-            self.state_names_ = dict(zip(discrete.names, map(list, discrete.state_names), strict=True))
+        self.state_names_ = dict(zip(discrete.names, map(list, discrete.state_names), strict=True))
         self._is_fitted = True
 
     def _write_cpds(self, prepared: PreparedHybrid, state: EMState) -> dict[Hashable, Any]:
         """Make the CPDs of all variables, by name."""
-        network, found = prepared.network, {}
-        if network.discrete is not None:
-            tables = state.parameters[: network.n_cells]
-            found = {
-                name: write_cpd(network.discrete, node, tables) for node, name in enumerate(network.discrete.names)
-            }
-        n_cells = network.n_cells
+        network, n_cells = prepared.network, prepared.network.n_cells
+        tables = state.parameters[:n_cells]
+        found: dict[Hashable, Any] = {
+            name: write_cpd(network.discrete, node, tables) for node, name in enumerate(network.discrete.names)
+        }
         parameters, moments = state.parameters[n_cells:], state.statistics.counts[n_cells:]
         for node, name in enumerate(network.names):
             found[name] = self._write_continuous(prepared, node, parameters, moments)
@@ -235,8 +227,6 @@ class HybridEM:
         rows = self._read_rows(data)
         check_distances(self._network, rows)
         found = hybrid_answers.posteriors(self._fitted(), rows)
-        if self._network.discrete is None:
-            return {}
         return probability_frames(self._network.discrete, found, data.index)
 
     def impute(
@@ -308,12 +298,11 @@ class HybridEM:
         network = self._network
         filled = data.copy()
         discrete = network.discrete
-        if discrete is not None:
-            filled = fill_table(discrete, filled, rows.codes, codes)
-            for node, name in enumerate(discrete.names):
-                if name not in data.columns:
-                    states = list(discrete.state_names[node])
-                    filled[name] = pd.Series([states[code] for code in codes[:, node].tolist()], index=data.index)
+        filled = fill_table(discrete, filled, rows.codes, codes)
+        for node, name in enumerate(discrete.names):
+            if name not in data.columns:
+                states = list(discrete.state_names[node])
+                filled[name] = pd.Series([states[code] for code in codes[:, node].tolist()], index=data.index)
         own, missing = values * network.units.scale + network.units.center, np.isnan(rows.values)
         for node, name in enumerate(network.names):
             if name not in data.columns:
@@ -329,12 +318,10 @@ class HybridEM:
         """Read a table by the fitted states, standardised as the fit's was."""
         self.check_is_fitted()  # type: ignore[attr-defined]
         network, discrete = self._network, self._network.discrete
-        note_ignored(check_columns(data, [*(discrete.names if discrete else ()), *network.names]))
+        note_ignored(check_columns(data, [*discrete.names, *network.names]))
         values = (read_values(data, network.names) - network.units.center) / network.units.scale
         weight = np.ones(len(values))
-        codes: IntArray = np.zeros((len(values), 0), dtype=np.int64)
-        if discrete is not None:
-            codes = encode_table(discrete, read_table(number_rows(data), discrete.names), weight).codes
+        codes = encode_table(discrete, read_table(number_rows(data), discrete.names), weight).codes
         return HybridRows(codes, values, weight, np.arange(len(values)))
 
 

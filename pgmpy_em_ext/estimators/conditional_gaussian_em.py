@@ -330,12 +330,10 @@ def _read_parameters(model: ConditionalGaussianNetwork) -> tuple[HybridNetwork, 
     """Read a network whose CPDs are all known, in units that suit its CPDs."""
     structure = read_any_structure(model)
     names, continuous = model.discrete_nodes, model.continuous_nodes
-    discrete, tables = None, np.zeros(0)
-    if names:
-        latents = [name for name in structure.latents if name in structure.cpds]
-        parents = {name: structure.parents[name] for name in names}
-        discrete = build_network(names, parents, declared_states(structure.cpds), latents)
-        tables = discrete.flatten(read_cpd(discrete, structure.cpds[name], "the model") for name in names)
+    latents = [name for name in structure.latents if name in structure.cpds]
+    parents = {name: structure.parents[name] for name in names}
+    discrete = build_network(names, parents, declared_states(structure.cpds), latents)
+    tables = discrete.flatten(read_cpd(discrete, structure.cpds[name], "the model") for name in names)
     latents = [name for name in structure.latents if name in set(continuous)]
     network = order_network(continuous, structure.parents, latents, discrete)
     network = network._replace(units=_typical_units(network, model))

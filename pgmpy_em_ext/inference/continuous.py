@@ -44,7 +44,7 @@ def log_likelihoods(fitted: FittedHybrid, rows: HybridRows) -> FloatArray:
     log_density = fitted.engine.log_densities(plan, fitted.parameters)
     samples = _add_up(fitted, plan, scale_densities(plan, log_density))
     doubtful = np.flatnonzero(np.isneginf(samples))
-    if len(doubtful) and fitted.network.discrete is not None:
+    if len(doubtful) and fitted.network.n_discrete:
         # Beside the densities of states of probability zero those of the others may have vanished.
         plan = fitted.engine.prepare(fitted.network, rows.take(doubtful), directly=False)
         log_density = fitted.engine.log_densities(plan, fitted.parameters)
@@ -55,7 +55,7 @@ def log_likelihoods(fitted: FittedHybrid, rows: HybridRows) -> FloatArray:
 
 def _add_up(fitted: FittedHybrid, plan: HybridPlan, densities: Densities) -> FloatArray:
     """Sum over the missing discrete variables."""
-    if fitted.network.discrete is None:
+    if not fitted.network.n_discrete:
         return densities.log_likelihood
     found, problem = _ask_discrete(fitted, plan, densities.factors)
     return answers.log_likelihoods(found, problem.evidence.codes) + densities.log_likelihood
@@ -65,7 +65,6 @@ def _ask_discrete(
     fitted: FittedHybrid, plan: HybridPlan, factors: FloatArray
 ) -> tuple[answers.Fitted, DiscreteProblem]:
     """Let the discrete part answer, given what the continuous values say."""
-    assert fitted.network.discrete is not None  # asked before
     problem = add_evidence_nodes(fitted.network.discrete, plan.rows, plan.layout)
     return (
         answers.Fitted(
@@ -87,7 +86,7 @@ def posteriors(fitted: FittedHybrid, rows: HybridRows) -> dict[int, tuple[IntArr
     ImpossibleEvidenceError
         A row has probability zero.
     """
-    if fitted.network.discrete is None:
+    if not fitted.network.n_discrete:
         return {}
     plan = fitted.engine.prepare(fitted.network, rows._replace(weight=np.ones(len(rows.weight))), directly=False)
     factors = fitted.engine.responsibilities(plan, fitted.parameters).factors
@@ -97,7 +96,7 @@ def posteriors(fitted: FittedHybrid, rows: HybridRows) -> dict[int, tuple[IntArr
 
 def draw_states(fitted: FittedHybrid, rows: HybridRows, seed: int | None) -> HybridRows:
     """Draw every row's missing discrete cells from their joint posterior; see `answers.draws`."""
-    if fitted.network.discrete is None:
+    if not fitted.network.n_discrete:
         return rows
     plan = fitted.engine.prepare(fitted.network, rows._replace(weight=np.ones(len(rows.weight))), directly=False)
     factors = fitted.engine.responsibilities(plan, fitted.parameters).factors

@@ -10,9 +10,10 @@ from pgmpy.factors.discrete import TabularCPD
 from pgmpy_em_ext._tools.checks import check_number
 from pgmpy_em_ext._tools.packing import distinct_rows
 from pgmpy_em_ext.arrays.mixed import HybridNetwork, HybridRows
+from pgmpy_em_ext.cpd_family._base import CPDFamily
 from pgmpy_em_ext.cpd_family.categorical import read_cpd
 from pgmpy_em_ext.cpd_family.gaussian_cpd import LOWEST_VARIANCE, check_precision, check_range, read_block
-from pgmpy_em_ext.cpd_family.joint import JointFamily
+from pgmpy_em_ext.cpd_family.joint import join
 from pgmpy_em_ext.cpd_family.linear_gaussian import LinearGaussian
 from pgmpy_em_ext.cpd_family.variance_floors import variance_floors
 from pgmpy_em_ext.data.checks import check_columns, check_weight, note_ignored
@@ -84,9 +85,9 @@ class PreparedHybrid(NamedTuple):
         Structure, layout and units.
     rows : HybridRows
         Distinct rows of positive weight that observe something, standardised.
-    tables : Prepared or None
-        The discrete part alone.
-    family : JointFamily
+    tables : Prepared
+        The discrete part alone, which may have no variable.
+    family : CPDFamily
         All families.
     continuous : LinearGaussian
         The continuous ones.
@@ -102,8 +103,8 @@ class PreparedHybrid(NamedTuple):
 
     network: HybridNetwork
     rows: HybridRows
-    tables: Prepared | None
-    family: JointFamily
+    tables: Prepared
+    family: CPDFamily
     continuous: LinearGaussian
     given: dict[int, FloatArray]
     fixed: dict[int, FloatArray]
@@ -118,7 +119,7 @@ class PreparedHybrid(NamedTuple):
     @property
     def has_hidden(self) -> bool:
         """Whether a variable is hidden, so that the likelihood may have several maxima."""
-        return bool(self.network.latents) or (self.tables is not None and self.tables.has_hidden)
+        return bool(self.network.latents) or self.tables.has_hidden
 
     @property
     def has_holes(self) -> bool:
@@ -250,21 +251,18 @@ def prepare_hybrid(
     note_ignored(ignored)
     weight = check_weight(sample_weight, data)
     note_small_weights(weight[weight > 0])
-    tables, encoded = None, None
-    if discrete:
-        part = _restrict(structure, discrete)
-        own = settings._replace(fixed_names=tuple(name for name in settings.fixed_names if name in set(discrete)))
-        tables, encoded = prepare_tables(own, part, data, weight, state_names=state_names, latent_card=latent_card)
+    part = _restrict(structure, discrete)
+    own = settings._replace(fixed_names=tuple(name for name in settings.fixed_names if name in set(discrete)))
+    tables, encoded = prepare_tables(own, part, data, weight, state_names=state_names, latent_card=latent_card)
     names = [name for name in structure.names if name not in set(discrete)]
     kept = np.flatnonzero(weight > 0)
     values = read_values(data, names)[kept]
     latents = find_latents(names, structure.latents, data.columns.to_list(), values)
-    network = order_network(names, structure.parents, latents, None if tables is None else tables.network)
+    network = order_network(names, structure.parents, latents, tables.network)
     place = [names.index(name) for name in network.names]
-    codes = np.zeros((len(kept), 0), dtype=np.int64) if encoded is None else encoded.codes
-    table = HybridRows(codes, values[:, place], weight[kept], kept)
+    table = HybridRows(encoded.codes, values[:, place], weight[kept], kept)
     observed = table.observes() | (not table.observes().any())
-    if tables is not None and not names:  # equal rows are merged already, in sums that `WeightedEM` makes too
+    if not names:  # equal rows are merged already, in sums that `WeightedEM` makes too
         sample = tables.sample
         rows = HybridRows(sample.codes, np.zeros((len(sample.weight), 0)), *sample[1:])
     else:
@@ -280,9 +278,7 @@ def prepare_hybrid(
         n_distinct_rows=len(rows.weight),
         n_missing_patterns=len(distinct_rows(list(np.hstack([rows.codes == MISSING, np.isnan(rows.values)]).T))[0]),
         ignored_columns=tuple(ignored),
-        promoted_latents=tuple(
-            name for name in (*(tables.states.promoted if tables is not None else ()), *latents) if name not in declared
-        ),
+        promoted_latents=tuple(name for name in (*tables.states.promoted, *latents) if name not in declared),
         engine={},
     )
     network, rows = standardize(network, rows)
@@ -293,15 +289,13 @@ def prepare_hybrid(
         for node, name in enumerate(network.names)
         if name in continuous.init_cpds
     }
-    parts = (family,) if tables is None else (tables.family, family)
-    return PreparedHybrid(
-        network, rows, tables, JointFamily(parts), family, given, fixed, continuous.strategy, reduction
-    )
+    every = join([tables.family, family])
+    return PreparedHybrid(network, rows, tables, every, family, given, fixed, continuous.strategy, reduction)
 
 
 def _count_holes(network: HybridNetwork, rows: HybridRows) -> int:
     """Count the missing cells of variables that are not latent."""
-    observable = list(network.discrete.observable) if network.discrete is not None else []
+    observable = list(network.discrete.observable)
     own = [node for node in range(len(network.names)) if node not in network.latents]
     return int((rows.codes[:, observable] == MISSING).sum() + np.isnan(rows.values[:, own]).sum())
 
@@ -383,7 +377,7 @@ def make_hybrid_starts(prepared: PreparedHybrid, seed: int | None, n_init: int |
     from the CPDs that are given.
     """
     tables = prepared.tables
-    if tables is not None and prepared.network.net.n_nodes == 0:
+    if prepared.network.net.n_nodes == 0:
         return make_starts(tables, seed, n_init)
     turns = _find_turns(prepared)
 
@@ -393,12 +387,11 @@ def make_hybrid_starts(prepared: PreparedHybrid, seed: int | None, n_init: int |
         rows = _start_rows(prepared, rng, strategy)
         parameters = available_case_start(prepared.network, prepared.continuous, rows)
         draw_latent_coefficients(prepared.network, prepared.continuous, parameters, rng)
-        is_given = number == 0 and bool(prepared.given or (tables is not None and tables.settings.init_cpds))
+        is_given = number == 0 and bool(prepared.given or tables.settings.init_cpds)
         for blocks in (prepared.given if is_given else {}, prepared.fixed):
             for node, block in blocks.items():
                 prepared.network.net.block(parameters, node)[...] = block
-        if tables is not None:
-            parameters = np.concatenate([_start_tables(tables, rows, run_seed, number), parameters])
+        parameters = np.concatenate([_start_tables(tables, rows, run_seed, number), parameters])
         return Start(run_seed, "init_cpds" if is_given else strategy, parameters)
 
     return lay_out_starts(make, seed, n_init, _find_hidden(prepared))
@@ -407,7 +400,7 @@ def make_hybrid_starts(prepared: PreparedHybrid, seed: int | None, n_init: int |
 def _find_hidden(prepared: PreparedHybrid) -> list[Callable[[], BoolArray]]:
     """List what marks the parameters around each hidden variable, of either kind; see `Starts`."""
     network, tables = prepared.network, prepared.tables
-    discrete = sorted({*tables.unlinked, *tables.network.latents}) if tables is not None else []
+    discrete = sorted({*tables.unlinked, *tables.network.latents})
     return [
         *(partial(_mark_around_discrete, network, node) for node in discrete),
         *(partial(_mark_around_continuous, network, node) for node in network.latents),
@@ -415,7 +408,6 @@ def _find_hidden(prepared: PreparedHybrid) -> list[Callable[[], BoolArray]]:
 
 
 def _mark_around_discrete(network: HybridNetwork, node: int) -> BoolArray:
-    assert network.discrete is not None  # it has the node
     children = [child for child, parents in enumerate(network.discrete_parents) if node in parents]
     return np.concatenate([cells_around(network.discrete, node), _mark_families(network, children)])
 
@@ -444,7 +436,7 @@ def _start_rows(prepared: PreparedHybrid, rng: np.random.Generator, strategy: st
     """Give the rows from which a start is estimated, with latent causes of continuous variables filled in."""
     network, rows = prepared.network, prepared.rows
     if strategy == "complete_case":
-        observable = list(network.discrete.observable) if network.discrete else []
+        observable = list(network.discrete.observable)
         own = [node for node in range(network.net.n_nodes) if node not in network.latents]
         whole = ~np.isnan(rows.values[:, own]).any(axis=1) & (rows.codes[:, observable] >= 0).all(axis=1)
         rows = rows.take(np.flatnonzero(whole)) if whole.any() else rows

@@ -46,8 +46,7 @@ class Cause(NamedTuple):
 def find_causes(network: HybridNetwork) -> list[Cause]:
     """List the latent discrete variables that have an observed continuous child."""
     causes = []
-    for node in sorted(network.discrete.latents if network.discrete else ()):
-        assert network.discrete is not None  # it has the node
+    for node in sorted(network.discrete.latents):
         children = [child for child, parents in enumerate(network.discrete_parents) if node in parents]
         if any(child not in network.latents for child in children):
             covariates = [sorted(set(network.net.parents(child)) - set(children)) for child in children]

@@ -74,7 +74,6 @@ def prepare_direct(network: HybridNetwork, rows: HybridRows, group: Group, layou
     group, layout
         One of the layout's direct groups.
     """
-    assert network.discrete is not None  # it has the group's variables
     own = layout.row[group.tasks]
     first, pattern = sorted_rows(list(rows.codes[own].T.astype(np.int64)))
     codes = rows.codes[own[first]].astype(np.int64)

@@ -190,7 +190,7 @@ class HybridEStep(EStep):
         is_direct = np.zeros(len(evidence.weight), dtype=bool)
         for direct in plan.direct:
             is_direct[direct.row] = True
-        if network.discrete is not None and not is_direct.all():
+        if network.n_discrete and not is_direct.all():
             problem = add_evidence_nodes(network.discrete, evidence, plan.layout)
             others = take_evidence(problem.evidence, np.flatnonzero(~is_direct))
             plan = plan._replace(discrete=self._discrete_engine().prepare(problem.network, others))

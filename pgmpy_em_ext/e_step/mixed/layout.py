@@ -184,7 +184,7 @@ def lay_out_rows(
     Time: vectorised over patterns; loops are over variables and over sets of missing discrete variables.
     """
     patterns = find_patterns(network, rows, prune_barren=prune_barren)
-    if directly and network.discrete is not None:
+    if directly and network.n_discrete:
         patterns = mark_direct(network, rows, patterns)
     parts = divide(network, patterns)
     n_rows_of = np.bincount(patterns.of_row, minlength=len(patterns.missing))
@@ -235,7 +235,6 @@ def _find_groups(
         if parts.lot[low] == SINGLE:
             entry += n_tasks
             continue
-        assert network.discrete is not None  # it has the variables
         nodes = members(parts.words[:, low])
         n_configs = math.prod(network.discrete.cardinalities[node] for node in nodes)
         group_of_kind[low:high] = len(groups)
@@ -249,7 +248,6 @@ def _check_budget(network: HybridNetwork, groups: tuple[Group, ...], memory_budg
     needed = [group.n_configs * group.n_tasks * BYTES_PER_ENTRY for group in groups]
     if sum(needed) <= memory_budget:
         return
-    assert network.discrete is not None  # there are groups
     worst = groups[int(np.argmax([float(number) for number in needed]))]
     names = [network.discrete.names[node] for node in worst.nodes]
     raise MemoryBudgetError(
@@ -297,7 +295,6 @@ def _observed_configs(network: HybridNetwork, patterns: Patterns) -> IntArray:
 
 def _missing_configs(network: HybridNetwork, group: Group) -> IntArray:
     """Add up what each configuration of a group's variables says of each family's: shape (n_configs, n_families)."""
-    assert network.discrete is not None  # it has the variables
     cards = [network.discrete.cardinalities[node] for node in group.nodes]
     digits = dict(zip(group.nodes, np.indices(cards).reshape(len(cards), -1), strict=True))
     offsets = np.zeros((group.n_configs, network.net.n_nodes), dtype=np.int64)

@@ -198,7 +198,6 @@ def mark_direct(network: HybridNetwork, rows: HybridRows, patterns: Patterns) ->
     That is so where the continuous values speak of a single set of missing discrete variables, beside which nothing
     else that is discrete and missing counts.
     """
-    assert network.discrete is not None  # else there is nothing to sum
     parts = divide(network, patterns)
     grouped = np.flatnonzero(parts.lot != SINGLE)
     is_lone = np.bincount(parts.pattern[grouped], minlength=len(patterns.missing)) == 1
