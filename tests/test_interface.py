@@ -1,9 +1,11 @@
 """What pgmpy and skbase take for granted of an estimator."""
 
+import importlib
 import inspect
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -194,10 +196,19 @@ class TestLazyImports:
         for name in pgmpy_em_ext.__all__:
             assert getattr(pgmpy_em_ext, name) is not None
             assert name in dir(pgmpy_em_ext)
-        assert {*pgmpy_em_ext._MODULES, "__version__"} == set(pgmpy_em_ext.__all__)
+
+    @pytest.mark.parametrize("folder", ["cpd_family", "e_step", "em", "em.acceleration", "start"])
+    def test_so_is_what_extenders_use(self, folder):
+        """No name that the page on extending needs begins with an underscore."""
+        package = importlib.import_module(f"pgmpy_em_ext.{folder}")
+        for name in package.__all__:
+            assert getattr(package, name) is not None
+            assert not name.startswith("_")
+        page = (Path(pgmpy_em_ext.__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
+        assert "._" not in "".join(line for line in page.splitlines() if line.startswith("from pgmpy_em_ext"))
 
     def test_an_unknown_name(self):
-        with pytest.raises(AttributeError, match="module 'pgmpy_em_ext' has no attribute 'StrongEM'"):
+        with pytest.raises(AttributeError, match="No pgmpy_em_ext attribute StrongEM"):
             _ = pgmpy_em_ext.StrongEM
 
     def test_the_package_alone_does_not_import_pgmpy(self):

@@ -1,1 +1,8 @@
-"""Families of conditional distributions, one file each."""
+"""Families of conditional distributions, one file each.
+
+``__init__.pyi`` lists the names for those who extend the package.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

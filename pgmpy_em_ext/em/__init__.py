@@ -1,1 +1,8 @@
-"""The algorithm: a step, the loop of one run, and when it ends."""
+"""The algorithm: a step, the loop of one run, and when it ends.
+
+``__init__.pyi`` lists the names for those who extend the package.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

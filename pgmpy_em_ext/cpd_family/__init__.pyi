@@ -1,0 +1,16 @@
+from ._base import Chart as Chart
+from ._base import CPDFamily as CPDFamily
+from ._base import Metric as Metric
+from ._base import SampledCPDFamily as SampledCPDFamily
+from ._base import Whitening as Whitening
+from .categorical import Categorical as Categorical
+from .categorical import draw_block as draw_block
+from .categorical import read_cpd as read_cpd
+from .categorical import write_cpd as write_cpd
+from .joint import JointFamily as JointFamily
+from .joint import join as join
+from .linear_gaussian import LinearGaussian as LinearGaussian
+from .prior import K2 as K2
+from .prior import BDeu as BDeu
+from .prior import Dirichlet as Dirichlet
+from .prior import Prior as Prior

@@ -1,0 +1,9 @@
+from .exact import ExactEM as ExactEM
+from .loop import run as run
+from .method import Method as Method
+from .progress import Progress as Progress
+from .progress import RunResult as RunResult
+from .step import EMState as EMState
+from .step import Problem as Problem
+from .stochastic import StochasticEM as StochasticEM
+from .stopping import StoppingRule as StoppingRule
